@@ -1,0 +1,98 @@
+"""Trained weights on disk: `model.safetensors` beside `config.json`, written whole or not at all.
+
+Nothing here unpickles: weights are safetensors, and training states are read with `weights_only=True`.
+"""
+
+import json
+import os
+import pickle
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is missing, damaged, or belongs to something else."""
+
+
+@contextmanager
+def atomic(path):
+    """Yields a temporary path that becomes `path` when the block ends well and vanishes when it does not.
+
+    Raises CheckpointError, naming the file, when the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"could not write {path}: {error}. Free some disk space or make the folder writable, then run again; "
+            "what was saved before is untouched."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save(folder, module, description):
+    """Write `module` and its JSON-able `description` (config, recipe) into `folder`. `config.json` comes last: it
+    marks the folder as finished."""
+    folder = Path(folder)
+    with atomic(folder / "model.safetensors") as path:
+        save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, path)
+    with atomic(folder / "config.json") as path:
+        path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def describe(folder):
+    """The description saved in `folder`, or None when nothing finished is there. Raises CheckpointError if damaged."""
+    path = Path(folder) / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete {folder} and run again") from error
+
+
+def load_weights(folder, module):
+    """Read the weights in `folder` into `module`, in the precision of the module, and return the module.
+
+    Raises CheckpointError when the file is missing, damaged, or holds another architecture.
+    """
+    path = Path(folder) / "model.safetensors"
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing; delete {folder} and run again to train it anew") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete {folder} and run again") from error
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path} holds another architecture than {type(module).__name__} expects; use the config.json beside it, "
+            f"or delete {folder} and train anew. {error}"
+        ) from error
+    return module
+
+
+def save_state(path, state):
+    """Write a dict of tensors, numbers, strings and containers of them."""
+    with atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_state(path, device):
+    """Read what `save_state` wrote, or None when there is no file. Raises CheckpointError if it is damaged."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete it and run again to train anew") from error

@@ -1,0 +1,202 @@
+"""Profiles: every size and every number of steps, in one place; the only reader of the environment.
+
+COURSE_PROFILE  ci | laptop (default) | paper
+COURSE_DATA     toy (default) or a folder of faces (see lib/data.py for the layouts)
+COURSE_RUNS     where results go, default `runs/` in the repository
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How many faces of each split are used (None: all) and their height and width in pixels."""
+
+    size: int = 64
+    train: int | None = None
+    val: int | None = None
+    test: int | None = None
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Encoder, Decoder and BEGAN's critic (Sec. III-A). The numbers not in the paper follow BEGAN."""
+
+    size: int = 64
+    filters: int = 64  # n: filters at full resolution; they grow linearly, n, 2n, 3n, 4n
+    embedding: int = 64  # Z
+    critic_filters: int = 64
+    adversarial: str = "began"  # or "log": Eq. 5 as printed
+    weight_adversarial: float = 0.1
+    gamma: float = 0.5  # Eq. 6
+    lambda_k: float = 1e-3  # Eq. 6
+    epochs: int = 30
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Attribute classifier (Sec. III-D, trained as in Sec. V-B)."""
+
+    size: int = 64
+    attributes: tuple[str, ...] = ()
+    filters: int = 64  # doubled four times: 64 .. 1024
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MappingConfig:
+    """Mapping function and its two discriminators (Sec. III-B to III-D); weights of Eq. 17 from Sec. V-B."""
+
+    size: int = 64
+    attributes: tuple[str, ...] = ()
+    embedding: int = 64
+    filters: int = 64  # of the convolutional discriminator: 64 .. 1024
+    saturating: bool = False  # True: Eq. 12-13 exactly as printed, for Phi too
+    weight_adversarial_feature: float = 1.0  # fixed at 1 in Eq. 17
+    weight_adversarial_image: float = 1.0  # lambda_1
+    weight_reconstruction_image: float = 10.0  # lambda_2
+    weight_reconstruction_embedding: float = 1.0  # lambda_3
+    weight_perceptual: float = 10.0  # lambda_4
+    epochs: int = 8
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RecognitionConfig:
+    """The recognition study (Sec. V-D): the network is the classifier's; every arm takes the same number of steps."""
+
+    filters: int = 64
+    steps: int = 25_000
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One scale of the whole course. `minutes` per notebook are measured on 2 CPU cores (`paper`: one GPU)."""
+
+    name: str
+    data: DataConfig
+    autoencoder: AutoencoderConfig
+    classifier: ClassifierConfig
+    mapping: MappingConfig
+    recognition: RecognitionConfig
+    minutes: dict[str, float] = field(default_factory=dict)
+
+
+PROFILES = {
+    "ci": Profile(  # every cell runs, nothing is meaningful
+        "ci",
+        DataConfig(size=32, train=256, val=64, test=64),
+        AutoencoderConfig(size=32, filters=4, critic_filters=4, epochs=1),
+        ClassifierConfig(size=32, filters=4, epochs=1),
+        MappingConfig(size=32, filters=4, epochs=1),
+        RecognitionConfig(filters=4, steps=8, batch_size=32, seeds=(0, 1)),
+    ),
+    "laptop": Profile(  # a student sees it work
+        "laptop",
+        DataConfig(size=32, train=8000, val=1000, test=2000),
+        AutoencoderConfig(size=32, filters=24, critic_filters=16, epochs=8, learning_rate=4e-4),
+        ClassifierConfig(size=32, filters=24, epochs=10, learning_rate=5e-4),
+        MappingConfig(size=32, filters=16, epochs=6, learning_rate=4e-4),
+        RecognitionConfig(filters=24, steps=800, learning_rate=5e-4, seeds=(0, 1, 2)),
+    ),
+    "paper": Profile(  # the paper's sizes
+        "paper",
+        DataConfig(),
+        AutoencoderConfig(),
+        ClassifierConfig(),
+        MappingConfig(),
+        RecognitionConfig(),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One passage through the course: a profile, a source of faces, a seed, and the folder of what it leaves."""
+
+    profile: Profile
+    source: str  # "toy", or the path of a folder of faces
+    seed: int
+    folder: Path  # runs/<data>/<profile>
+
+    @property
+    def data_name(self):
+        """The source in one word, as it stands in result tables."""
+        return self.source if self.source == "toy" else Path(self.source).name
+
+    def recipe(self, **more):
+        """Columns that tell how a number came about: data, profile, seed, device, commit, and `more`."""
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return {
+            "data": self.data_name,
+            "profile": self.profile.name,
+            "seed": self.seed,
+            "device": device,
+            "commit": commit(),
+        } | more
+
+
+def start(profile=None, data=None, seed=0, show=True):
+    """Begin a run: the environment decides, then the arguments, then the defaults `laptop` and `toy`.
+
+    Prints what was chosen. Raises ValueError for a profile that does not exist.
+    """
+    name = os.environ.get("COURSE_PROFILE") or profile or "laptop"
+    if name not in PROFILES:
+        raise ValueError(f"COURSE_PROFILE is {name!r}; choose one of: {', '.join(PROFILES)}")
+    source = os.environ.get("COURSE_DATA") or data or "toy"
+    if source != "toy":
+        source = str(Path(source).expanduser().resolve())
+    runs = Path(os.environ.get("COURSE_RUNS") or ROOT / "runs")
+    run = Run(PROFILES[name], source, seed, runs / (source if source == "toy" else Path(source).name) / name)
+    if show:
+        faces = run.profile.data
+        count = "all" if faces.train is None else f"{faces.train:,}"
+        print(
+            f"profile  {name}: {count} training faces of {faces.size}x{faces.size} pixels; data: {source}; seed {seed}"
+        )
+        print(
+            f"machine  {run.recipe()['device']}, {torch.get_num_threads()} threads, "
+            f"Python {platform.python_version()}, torch {torch.__version__}"
+        )
+    return run
+
+
+def digest(*parts):
+    """Eight hexadecimal digits that stand for dataclasses, dicts, numbers and strings."""
+    plain = [dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def commit():
+    """Short hash of the checked-out commit, with `+` when files differ from it; "unknown" outside a checkout."""
+    try:
+        text = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return text.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,89 @@
+"""The paper's equations, one function each.
+
+Every loss returns a scalar: the mean over batch *and* elements, so a weight means the same at any image size.
+The paper's norms are sums; with its λ's the mean is the reading under which no term drowns the others.
+"""
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_loss, softplus
+
+
+def image_reconstruction(x, x_hat):
+    """Eq. 4 and 10, E‖x − x̂‖₁: mean absolute difference of pixels, images in [-1, 1]."""
+    return l1_loss(x_hat, x)
+
+
+def embedding_reconstruction(z, z_hat):
+    """Eq. 11, E‖z − ẑ‖²: mean squared difference of embeddings (B, Z)."""
+    return mse_loss(z_hat, z)
+
+
+def attribute_cross_entropy(logits, a):
+    """Eq. 8 and 14, E[−log C(a|x)]: one sigmoid per attribute, logits and 0/1 labels (B, A).
+
+    On real faces it trains the classifier; on generated ones it is the attribute perceptual loss.
+    """
+    return binary_cross_entropy_with_logits(logits, a)
+
+
+# --- the adversarial game of the autoencoder: BEGAN (Berthelot et al., 2017) in place of Eq. 3, 5, 6 as printed ---
+
+
+def critic_error(critic, x):
+    """L(x) = E‖x − D(x)‖₁: how badly the critic, an autoencoder itself, reproduces x (B, 3, S, S)."""
+    return l1_loss(critic(x), x)
+
+
+def began_critic(error_real, error_fake, k):
+    """BEGAN's L_D = L(x) − k_t L(x̂): reproduce real faces well and, as far as k_t ∈ [0, 1] asks, fakes badly."""
+    return error_real - k * error_fake
+
+
+def began_k(k, error_real, error_fake, gamma, lambda_k):
+    """Eq. 6, with the clip to [0, 1] that BEGAN has and the paper omits: k_{t+1} from k_t, all 0-dim tensors."""
+    return (k + lambda_k * (gamma * error_real - error_fake)).clamp(0, 1)
+
+
+def began_convergence(error_real, error_fake, gamma):
+    """BEGAN's global measure M = L(x) + |γ L(x) − L(x̂)|: small when faces are good and the game is in balance."""
+    return error_real + (gamma * error_real - error_fake).abs()
+
+
+def autoencoder(reconstruction, adversarial, weight_adversarial):
+    """Eq. 3 for the generator, L_G = L_rec + w L_adv. Returns (total, parts)."""
+    parts = {"reconstruction": reconstruction, "adversarial": adversarial}
+    return reconstruction + weight_adversarial * adversarial, parts
+
+
+# --- the log-loss game: Eq. 5 (option of the autoencoder) and Eq. 12, 13, 15, 16 ---
+
+
+def discriminator(logits_real, logits_fake):
+    """Eq. 15 and 16, −E[log D(real)] − E[log(1 − D(fake))], from logits (B,)."""
+    return softplus(-logits_real).mean() + softplus(logits_fake).mean()
+
+
+def generator(logits_fake, saturating=False):
+    """What the other side minimises, from logits (B,).
+
+    saturating=True is E[log(1 − D(fake))], the part of Eq. 5, 12, 13 that reaches the generator, as printed;
+    its gradient vanishes while D wins. The default −E[log D(fake)] has the same fixed point and does not.
+    """
+    return -softplus(logits_fake).mean() if saturating else softplus(-logits_fake).mean()
+
+
+def mapping(z, z_hat, x, x_hat, a, attribute_logits, feature_logits, image_logits, config):
+    """Eq. 17: the five losses of the mapping function. Returns (total, parts), parts unweighted.
+
+    `feature_logits` = D_fc(ẑ), `image_logits` = D_conv(x̂), `attribute_logits` = C(x̂);
+    weights from `config` (MappingConfig).
+    """
+    parts = {
+        "adversarial_feature": generator(feature_logits, config.saturating),
+        "adversarial_image": generator(image_logits, config.saturating),
+        "reconstruction_image": image_reconstruction(x, x_hat),
+        "reconstruction_embedding": embedding_reconstruction(z, z_hat),
+        "perceptual": attribute_cross_entropy(attribute_logits, a),
+    }
+    total = torch.stack([getattr(config, f"weight_{name}") * part for name, part in parts.items()]).sum()
+    return total, parts

@@ -1,0 +1,143 @@
+"""The networks of Sec. III-D.
+
+Shapes: x faces (B, 3, S, S) in [-1, 1], a attributes (B, A) of 0/1, z embedding (B, Z), logits (B, A) or (B,).
+"""
+
+from itertools import pairwise
+from math import log2
+
+from torch import nn
+
+BOTTLENECK = 8  # height and width at which BEGAN turns feature maps into the embedding
+
+
+def resolutions(size):
+    """How many resolutions lie between `size` and 8x8, both counted: four for 64x64 ("repeated four times").
+
+    Raises ValueError unless `size` is 8 times a power of two, at least 16.
+    """
+    if size < 2 * BOTTLENECK or size % BOTTLENECK or not log2(size // BOTTLENECK).is_integer():
+        raise ValueError(f"faces of {size}x{size} do not fit; take 16, 32, 64, 128 or 256")
+    return int(log2(size // BOTTLENECK)) + 1
+
+
+class Residual(nn.Sequential):
+    """Its layers' output is added to their input."""
+
+    def forward(self, h):
+        return h + super().forward(h)
+
+
+def residual_block(filters):
+    """Two 3x3 convolutions with ELU, bridged by the identity."""
+    return Residual(
+        nn.Conv2d(filters, filters, 3, padding=1), nn.ELU(),
+        nn.Conv2d(filters, filters, 3, padding=1), nn.ELU(),
+    )  # fmt: skip
+
+
+class Encoder(nn.Sequential):
+    """Eq. 1, x -> z: filters n, 2n, 3n, ... grow linearly with each stride-2 subsampling; no activation on z."""
+
+    def __init__(self, size, filters, embedding):
+        depth = resolutions(size)
+        layers = [nn.Conv2d(3, filters, 3, padding=1), nn.ELU()]
+        for i in range(1, depth + 1):
+            layers.append(residual_block(i * filters))
+            if i < depth:
+                layers += [nn.Conv2d(i * filters, (i + 1) * filters, 3, stride=2, padding=1), nn.ELU()]
+        layers += [nn.Flatten(), nn.Linear(depth * filters * BOTTLENECK**2, embedding)]
+        super().__init__(*layers)
+
+
+class Decoder(nn.Sequential):
+    """Eq. 2, z -> x: n filters throughout, nearest-neighbour upsampling; no activation on x, as in BEGAN."""
+
+    def __init__(self, size, filters, embedding):
+        depth = resolutions(size)
+        layers = [
+            nn.Linear(embedding, filters * BOTTLENECK**2),
+            nn.Unflatten(1, (filters, BOTTLENECK, BOTTLENECK)),
+        ]
+        for i in range(1, depth + 1):
+            layers.append(residual_block(filters))
+            if i < depth:
+                layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
+        layers.append(nn.Conv2d(filters, 3, 3, padding=1))
+        super().__init__(*layers)
+
+
+class Autoencoder(nn.Module):
+    """Encoder and Decoder in one, x -> x̂. BEGAN's critic is a second one with weights of its own."""
+
+    def __init__(self, size, filters, embedding):
+        super().__init__()
+        self.encoder = Encoder(size, filters, embedding)
+        self.decoder = Decoder(size, filters, embedding)
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))
+
+
+class MappingFunction(nn.Sequential):
+    """Eq. 9, Φ: a -> ẑ. Fully connected A-128-128-256-256-128-Z, ELU, linear output; residual where widths agree."""
+
+    WIDTHS = (128, 128, 256, 256, 128)
+
+    def __init__(self, attributes, embedding):
+        layers = []
+        for width_in, width_out in pairwise((attributes, *self.WIDTHS)):
+            layer = [nn.Linear(width_in, width_out), nn.ELU()]
+            layers += [Residual(*layer)] if width_in == width_out else layer
+        super().__init__(*layers, nn.Linear(self.WIDTHS[-1], embedding))
+
+
+class FeatureDiscriminator(nn.Sequential):
+    """D_fc, z -> logit (B,): fully connected 512-512-512-1 with leaky ReLU."""
+
+    def __init__(self, embedding, width=512):
+        layers = []
+        for width_in in (embedding, width, width):
+            layers += [nn.Linear(width_in, width), nn.LeakyReLU(0.2)]
+        super().__init__(*layers, nn.Linear(width, 1), nn.Flatten(0))
+
+
+def strided_convolutions(filters, activation):
+    """Five 4x4 convolutions of stride 2 from `filters` to 16 `filters`: the body that D_conv and C share."""
+    layers = []
+    for width_in, width_out in pairwise((3, *(filters * 2**i for i in range(5)))):
+        layers += [nn.Conv2d(width_in, width_out, 4, stride=2, padding=1), activation()]
+    return nn.Sequential(*layers, nn.Flatten())
+
+
+def flat_features(size, filters):
+    """Length of the flattened output of `strided_convolutions` on faces of `size`, a multiple of 32."""
+    if size % 32:
+        raise ValueError(f"faces of {size}x{size} cannot be halved five times; take a multiple of 32")
+    return 16 * filters * (size // 32) ** 2
+
+
+class ImageDiscriminator(nn.Sequential):
+    """D_conv, x -> logit (B,): five 4x4 stride-2 convolutions, ReLU, then a fully connected output."""
+
+    def __init__(self, size, filters):
+        super().__init__(
+            strided_convolutions(filters, nn.ReLU), nn.Linear(flat_features(size, filters), 1), nn.Flatten(0)
+        )
+
+
+class AttributeClassifier(nn.Module):
+    """C, x -> logits (B, A): the convolutions of D_conv with leaky ReLU (Sec. III-D)."""
+
+    def __init__(self, size, filters, attributes):
+        super().__init__()
+        self.features = strided_convolutions(filters, lambda: nn.LeakyReLU(0.2))
+        self.head = nn.Linear(flat_features(size, filters), attributes)
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
+def frozen(module):
+    """The same module, in evaluation mode, its weights closed to gradients."""
+    return module.eval().requires_grad_(False)

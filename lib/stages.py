@@ -1,0 +1,179 @@
+"""Trained stages on demand: load what is finished, take up what was stopped, train what is missing.
+
+    trained = stages.mapping(run, faces)      # asks for autoencoder and classifier itself
+    trained.model, trained.log, trained.folder
+
+A stage lives in `<run.folder>/<stage>-<digest>/`; the digest covers its config, its data and the stages below it, so a
+changed config never meets an old checkpoint. A file lock lets several notebooks ask at once.
+"""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+from torch import nn
+from tqdm.auto import tqdm
+
+from lib import checkpoints, config, models, training
+from lib.data import to_float
+
+LOG_EVERY = 10  # steps between rows of log.csv
+SAVE_EVERY = 60  # seconds between saved training states
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished stage: its frozen model, its config, its log (a row per `LOG_EVERY` steps) and its folder."""
+
+    model: nn.Module
+    config: object
+    log: pd.DataFrame
+    folder: Path
+
+    @property
+    def digest(self):
+        return self.folder.name.rpartition("-")[2]
+
+
+#: How a stage's model is rebuilt from the config that lies beside its weights.
+MODELS = {
+    "autoencoder": (config.AutoencoderConfig, lambda c: models.Autoencoder(c.size, c.filters, c.embedding)),
+    "classifier": (config.ClassifierConfig, lambda c: models.AttributeClassifier(c.size, c.filters, len(c.attributes))),
+    "mapping": (config.MappingConfig, lambda c: models.MappingFunction(len(c.attributes), c.embedding)),
+}
+
+
+def load(folder):
+    """The finished stage in `folder`, on the CPU, frozen. Raises CheckpointError when it is not there or damaged."""
+    folder = Path(folder)
+    description = checkpoints.describe(folder)
+    if description is None:
+        raise checkpoints.CheckpointError(
+            f"{folder} holds no finished stage; expected config.json and model.safetensors"
+        )
+    try:
+        config_class, build = MODELS[description["stage"]]
+        settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in description["config"].items()})
+    except (KeyError, TypeError) as error:
+        raise checkpoints.CheckpointError(
+            f"{folder / 'config.json'} does not describe a stage of this version of the course ({error}); "
+            "train it anew, or take the version that wrote it"
+        ) from error
+    model = checkpoints.load_weights(folder, build(settings))
+    log = folder / "log.csv"
+    return Trained(models.frozen(model), settings, pd.read_csv(log) if log.exists() else pd.DataFrame(), folder)
+
+
+def autoencoder(run, faces, **changes):
+    """Encoder and Decoder trained on the training faces (Sec. III-A). `changes` replace fields of its config."""
+    settings = dataclasses.replace(run.profile.autoencoder, seed=run.seed, **changes)
+
+    def begin(accelerator):
+        images = torch.from_numpy(np.asarray(faces.part("train").images)).to(accelerator.device)
+        state = training.autoencoder_state(settings, accelerator.device)
+        return state, len(images), lambda: training.train_autoencoder(accelerator, state, images, settings)
+
+    return obtain(run, "autoencoder", settings, [faces.key], begin)
+
+
+def classifier(run, faces, **changes):
+    """Attribute classifier trained on the training faces (Sec. III-A)."""
+    settings = dataclasses.replace(run.profile.classifier, attributes=faces.names, seed=run.seed, **changes)
+
+    def begin(accelerator):
+        images, a = tensors(faces.part("train"), accelerator.device)
+        state = training.classifier_state(settings, accelerator.device)
+        return state, len(images), lambda: training.train_classifier(accelerator, state, images, a, settings)
+
+    return obtain(run, "classifier", settings, [faces.key], begin)
+
+
+def mapping(run, faces, **changes):
+    """Mapping function trained against the run's autoencoder and classifier (Sec. III-B, III-C)."""
+    settings = dataclasses.replace(run.profile.mapping, attributes=faces.names, seed=run.seed, **changes)
+    below = autoencoder(run, faces), classifier(run, faces)
+
+    def begin(accelerator):
+        images, a = tensors(faces.part("train"), accelerator.device)
+        guide, judge = (trained.model.to(accelerator.device) for trained in below)
+        z = embed(guide.encoder, images)
+        state = training.mapping_state(settings, accelerator.device)
+        return (
+            state,
+            len(images),
+            lambda: training.train_mapping(accelerator, state, images, a, z, guide.decoder, judge, settings),
+        )
+
+    return obtain(run, "mapping", settings, [faces.key, *(trained.digest for trained in below)], begin)
+
+
+def tensors(faces, device):
+    """Images (uint8) and attributes (bool) of a FaceData as tensors on `device`."""
+    return (torch.from_numpy(np.array(part)).to(device) for part in (faces.images, faces.attributes))
+
+
+@torch.inference_mode()
+def embed(encoder, images, batch_size=256):
+    """Embeddings z (N, Z) of uint8 images (N, 3, S, S), computed batch by batch where the images are."""
+    return torch.cat([encoder(to_float(batch)) for batch in images.split(batch_size)]).clone()
+
+
+def obtain(run, stage, settings, inputs, begin):
+    """Load the stage if its folder is finished, else train it (from its saved state if there is one) and save it.
+
+    `begin(accelerator)` returns (state, number of training faces, function that gives the loop). Raises TrainingError
+    when a loss is no longer finite; the state saved last stays.
+    """
+    folder = run.folder / f"{stage}-{config.digest(settings, inputs)}"
+    with checkpoints.atomic(folder / ".writable"):
+        pass  # says now, not after an hour, that the folder cannot be written
+    with FileLock(folder / ".lock"):
+        if checkpoints.describe(folder) is None:
+            accelerator = training.new_accelerator()
+            state, faces, loop = begin(accelerator)
+            seconds, rows = train(folder, stage, accelerator, state, loop, training.steps_of(settings, faces))
+            with checkpoints.atomic(folder / "log.csv") as path:
+                pd.DataFrame(rows).to_csv(path, index=False)
+            recipe = run.recipe(n_train=faces, steps=state.step, seconds=round(seconds, 1))
+            description = {"stage": stage, "config": dataclasses.asdict(settings), "recipe": recipe}
+            checkpoints.save(folder, state.modules["model"], description)
+            (folder / "state.pt").unlink(missing_ok=True)
+        return load(folder)
+
+
+def train(folder, stage, accelerator, state, loop, steps):
+    """Run a training loop to its end with a progress bar, a log and saved states. Returns (seconds, rows)."""
+    path = folder / "state.pt"
+    rows, seconds = [], 0.0
+    saved = checkpoints.load_state(path, accelerator.device)
+    if saved is not None:
+        state.load_state_dict(saved["training"])
+        rows, seconds = saved["rows"], saved["seconds"]
+    started = last_saved = time.monotonic()
+    with tqdm(total=steps, initial=state.step, desc=stage, unit="step", mininterval=0.5) as bar:
+        for record in loop():
+            if state.step % LOG_EVERY == 0 or state.step == steps:
+                row = {"step": state.step} | {name: value.item() for name, value in record.items()}
+                if not all(np.isfinite(value) for value in row.values()):
+                    raise TrainingError(
+                        f"{stage}: a loss is no longer finite at step {state.step} ({row}). "
+                        f"The last good state is kept in {folder}; lower learning_rate in lib/config.py"
+                    )
+                rows.append(row)
+                first = next(iter(record))
+                bar.set_postfix({first: f"{row[first]:.4f}"}, refresh=False)
+                if time.monotonic() - last_saved > SAVE_EVERY:  # only here, so that no saved state holds a NaN
+                    so_far = seconds + time.monotonic() - started
+                    checkpoints.save_state(path, {"training": state.state_dict(), "rows": rows, "seconds": so_far})
+                    last_saved = time.monotonic()
+            bar.update()
+    return seconds + time.monotonic() - started, rows

@@ -1,0 +1,234 @@
+"""Training as plain loops: autoencoder, classifier, mapping function.
+
+A loop is a generator over a `TrainingState`: it yields a record (dict of 0-dim tensors) after every step and can be
+left and taken up again at any step. Batches depend on (seed, epoch) alone, so a resumed run repeats a straight one.
+With several processes every process takes its share of each batch, and gradients and records are averaged.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+
+from lib import losses, models
+from lib.data import to_float
+
+BETAS = (0.5, 0.999)  # Sec. V-B
+
+
+@dataclass
+class TrainingState:
+    """All that a training consists of and all that a resumed one needs."""
+
+    modules: nn.ModuleDict
+    optimizers: dict[str, Optimizer]
+    schedulers: dict[str, object] = field(default_factory=dict)
+    values: dict[str, torch.Tensor] = field(default_factory=dict)  # such as BEGAN's k
+    step: int = 0
+
+    def state_dict(self):
+        """Tensors and plain containers only; see `checkpoints.save_state`."""
+        return {
+            "modules": self.modules.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "schedulers": {name: scheduler.state_dict() for name, scheduler in self.schedulers.items()},
+            "values": self.values,
+            "step": self.step,
+        }
+
+    def load_state_dict(self, state):
+        """Take up what `state_dict` gave."""
+        self.modules.load_state_dict(state["modules"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, scheduler in self.schedulers.items():
+            scheduler.load_state_dict(state["schedulers"][name])
+        self.values = state["values"]
+        self.step = state["step"]
+
+
+def new_accelerator():
+    """Device, precision and processes by Hugging Face accelerate; bfloat16 only where a GPU computes in it."""
+    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return Accelerator(mixed_precision="bf16" if bf16 else "no")
+
+
+def adam(modules, learning_rate):
+    """Adam with the paper's betas over the parameters of one or more modules."""
+    return Adam([p for module in modules for p in module.parameters()], lr=learning_rate, betas=BETAS)
+
+
+def steps_of(config, n):
+    """Number of steps that `config.epochs` passes over `n` faces take; an incomplete last batch is left out."""
+    return config.epochs * (n // config.batch_size)
+
+
+def batches(accelerator, n, batch_size, start, stop, seed):
+    """Yields this process's rows of each batch from step `start` to `stop`, an int64 tensor on the device.
+
+    Every epoch is a new permutation of range(n). Raises ValueError when n faces do not fill one batch.
+    """
+    per_epoch = n // batch_size
+    if per_epoch == 0:
+        raise ValueError(f"{n} faces do not fill one batch of {batch_size}; add faces or lower the batch size")
+    order, drawn = None, None
+    for step in range(start, stop):
+        epoch, position = divmod(step, per_epoch)
+        if epoch != drawn:
+            generator = torch.Generator().manual_seed(1_000_003 * seed + epoch)
+            order, drawn = torch.randperm(n, generator=generator).to(accelerator.device), epoch
+        batch = order[position * batch_size : (position + 1) * batch_size]
+        yield batch[accelerator.process_index :: accelerator.num_processes]
+
+
+def descend(accelerator, *pairs):
+    """One simultaneous step of several players: each (optimizer, loss) moves that optimizer's parameters alone.
+
+    All gradients are taken before any parameter moves, so players may share one forward pass.
+    """
+    every = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer, _ in pairs]
+    gradients = [
+        torch.autograd.grad(loss, parameters, retain_graph=True)
+        for parameters, (_, loss) in zip(every, pairs, strict=True)
+    ]
+    for parameters, gradient, (optimizer, _) in zip(every, gradients, pairs, strict=True):
+        for p, g in zip(parameters, gradient, strict=True):
+            p.grad = accelerator.reduce(g, "mean")
+        optimizer.step()
+
+
+def averaged(accelerator, **values):
+    """A record: the mean of each value over the processes, cut off from its graph."""
+    return {name: accelerator.reduce(value.detach().float(), "mean") for name, value in values.items()}
+
+
+def autoencoder_state(config, device):
+    """Fresh networks and optimizers for `train_autoencoder`."""
+    torch.manual_seed(config.seed)
+    autoencoder = models.Autoencoder(config.size, config.filters, config.embedding)
+    if config.adversarial == "began":
+        critic = models.Autoencoder(config.size, config.critic_filters, config.embedding)
+    elif config.adversarial == "log":
+        critic = models.ImageDiscriminator(config.size, config.critic_filters)
+    else:
+        raise ValueError(f"adversarial is {config.adversarial!r}; choose 'began' or 'log'")
+    modules = nn.ModuleDict({"model": autoencoder, "critic": critic}).to(device)
+    optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
+    schedulers = {
+        name: ReduceLROnPlateau(optimizer, factor=0.5, patience=1, min_lr=config.learning_rate / 8)
+        for name, optimizer in optimizers.items()
+    }
+    values = {"k": torch.zeros((), device=device), "progress": torch.zeros((), device=device)}
+    return TrainingState(modules, optimizers, schedulers, values)
+
+
+def train_autoencoder(accelerator, state, images, config):
+    """Eq. 1-6 on `images`, uint8 (N, 3, S, S) on the device.
+
+    The learning rate halves when the epoch's mean convergence measure stalls, as in BEGAN, down to an eighth.
+    Records: reconstruction, adversarial, critic; with BEGAN's loss also error_real, k, convergence.
+    """
+    model, critic = state.modules["model"], state.modules["critic"]
+    per_epoch = len(images) // config.batch_size
+    stop = steps_of(config, len(images))
+    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        x = to_float(images[batch])
+        with accelerator.autocast():
+            x_hat = model(x)
+            if config.adversarial == "began":
+                error_real, adversarial = losses.critic_error(critic, x), losses.critic_error(critic, x_hat)
+                critic_loss = losses.began_critic(error_real, adversarial, state.values["k"])
+            else:
+                critic_loss = losses.discriminator(critic(x), logits := critic(x_hat))
+                adversarial = losses.generator(logits)
+            reconstruction = losses.image_reconstruction(x, x_hat)
+            total, parts = losses.autoencoder(reconstruction, adversarial, config.weight_adversarial)
+        descend(accelerator, (state.optimizers["model"], total), (state.optimizers["critic"], critic_loss))
+
+        record = averaged(accelerator, **parts, critic=critic_loss)
+        progress = record["reconstruction"]
+        if config.adversarial == "began":
+            record |= averaged(accelerator, error_real=error_real)
+            errors = record["error_real"], record["adversarial"]
+            record["k"] = state.values["k"] = losses.began_k(state.values["k"], *errors, config.gamma, config.lambda_k)
+            record["convergence"] = progress = losses.began_convergence(*errors, config.gamma)
+        state.values["progress"] = state.values["progress"] + progress / per_epoch
+        state.step += 1
+        if state.step % per_epoch == 0:
+            for scheduler in state.schedulers.values():
+                scheduler.step(state.values["progress"])
+            state.values["progress"] = torch.zeros_like(progress)
+        yield record
+
+
+def classifier_state(config, device):
+    """Fresh classifier and optimizer for `train_classifier`."""
+    torch.manual_seed(config.seed)
+    model = models.AttributeClassifier(config.size, config.filters, len(config.attributes)).to(device)
+    return TrainingState(nn.ModuleDict({"model": model}), {"model": adam([model], config.learning_rate)})
+
+
+def train_classifier(accelerator, state, images, a, config, steps=None):
+    """Eq. 7-8 on `images` uint8 (N, 3, S, S) and labels `a` bool (N, A), for `config.epochs` or as many `steps`.
+
+    Records: cross_entropy.
+    """
+    model = state.modules["model"]
+    stop = steps_of(config, len(images)) if steps is None else steps
+    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        with accelerator.autocast():
+            loss = losses.attribute_cross_entropy(model(to_float(images[batch])), a[batch].float())
+        descend(accelerator, (state.optimizers["model"], loss))
+        state.step += 1
+        yield averaged(accelerator, cross_entropy=loss)
+
+
+def mapping_state(config, device):
+    """Fresh mapping function, discriminators and optimizers for `train_mapping`."""
+    torch.manual_seed(config.seed)
+    modules = nn.ModuleDict(
+        {
+            "model": models.MappingFunction(len(config.attributes), config.embedding),
+            "feature_discriminator": models.FeatureDiscriminator(config.embedding),
+            "image_discriminator": models.ImageDiscriminator(config.size, config.filters),
+        }
+    ).to(device)
+    optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
+    schedulers = {name: StepLR(optimizer, 200_000, gamma=0.5) for name, optimizer in optimizers.items()}
+    return TrainingState(modules, optimizers, schedulers)
+
+
+def train_mapping(accelerator, state, images, a, z, decoder, classifier, config):
+    """Eq. 9-17: Φ and its two discriminators against the frozen `decoder` and `classifier`.
+
+    `images` uint8 (N, 3, S, S); `a` bool (N, A); `z` (N, Z), the frozen encoder's embeddings of the images, computed
+    once. Records: the five parts of Eq. 17, total, and both discriminators' losses.
+    """
+    phi, d_fc, d_conv = (state.modules[name] for name in ("model", "feature_discriminator", "image_discriminator"))
+    stop = steps_of(config, len(images))
+    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        x, labels = to_float(images[batch]), a[batch].float()
+        with accelerator.autocast():
+            z_hat = phi(labels)
+            x_hat = decoder(z_hat)
+            feature_logits, image_logits = d_fc(z_hat), d_conv(x_hat)
+            total, parts = losses.mapping(
+                z[batch], z_hat, x, x_hat, labels, classifier(x_hat), feature_logits, image_logits, config
+            )
+            feature_loss = losses.discriminator(d_fc(z[batch]), feature_logits)
+            image_loss = losses.discriminator(d_conv(x), image_logits)
+        descend(
+            accelerator,
+            (state.optimizers["model"], total),
+            (state.optimizers["feature_discriminator"], feature_loss),
+            (state.optimizers["image_discriminator"], image_loss),
+        )
+        for scheduler in state.schedulers.values():
+            scheduler.step()
+        state.step += 1
+        yield averaged(
+            accelerator, **parts, total=total, feature_discriminator=feature_loss, image_discriminator=image_loss
+        )

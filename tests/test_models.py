@@ -1,0 +1,76 @@
+"""Sizes of Sec. III-D, shapes at every resolution, and what residual blocks do."""
+
+import pytest
+import torch
+
+from lib import models
+
+
+def parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    "module, count",
+    [
+        (lambda: models.Encoder(64, 64, 64), 4_001_408),
+        (lambda: models.Decoder(64, 64, 64), 563_395),
+        (lambda: models.MappingFunction(40, 64), 161_728),
+        (lambda: models.FeatureDiscriminator(64), 559_105),
+        (lambda: models.ImageDiscriminator(64, 64), 11_150_273),
+        (lambda: models.AttributeClassifier(64, 64, 40), 11_310_056),
+    ],
+)
+def test_parameter_counts_at_the_papers_sizes(module, count):
+    assert parameters(module()) == count
+
+
+def test_mapping_function_parameter_count_by_hand():
+    widths = [40, 128, 128, 256, 256, 128, 64]
+    assert parameters(models.MappingFunction(40, 64)) == sum(
+        i * o + o for i, o in zip(widths[:-1], widths[1:], strict=True)
+    )
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("attributes", [5, 40])
+def test_shapes(size, attributes):
+    x, a, z = torch.rand(2, 3, size, size), torch.ones(2, attributes), torch.rand(2, 7)
+    assert models.Encoder(size, 2, 7)(x).shape == (2, 7)
+    assert models.Decoder(size, 2, 7)(z).shape == x.shape
+    assert models.Autoencoder(size, 2, 7)(x).shape == x.shape
+    assert models.MappingFunction(attributes, 7)(a).shape == (2, 7)
+    assert models.FeatureDiscriminator(7, width=8)(z).shape == (2,)
+    assert models.ImageDiscriminator(size, 2)(x).shape == (2,)
+    assert models.AttributeClassifier(size, 2, attributes)(x).shape == a.shape
+
+
+@pytest.mark.parametrize("size", [0, 8, 48, 100])
+def test_sizes_that_cannot_be_halved_are_refused(size):
+    with pytest.raises(ValueError, match=f"{size}x{size}"):
+        models.resolutions(size)
+
+
+def test_residual_block_is_identity_when_its_convolutions_are_zero():
+    block = models.residual_block(3)
+    for p in block.parameters():
+        torch.nn.init.zeros_(p)
+    h = torch.rand(1, 3, 4, 4)
+    assert torch.equal(block(h), h)
+
+
+def test_filters_grow_linearly_in_the_encoder_and_stay_in_the_decoder():
+    def widths(module):
+        return [m.out_channels for m in module.modules() if isinstance(m, torch.nn.Conv2d)]
+
+    n = 4
+    assert widths(models.Encoder(64, n, 8)) == [n] + [n, n, 2 * n] + [2 * n] * 2 + [3 * n] * 3 + [4 * n] * 3
+    assert widths(models.Decoder(64, n, 8)) == [n] * 8 + [3]
+
+
+def test_frozen_closes_weights_but_lets_gradients_through():
+    decoder = models.frozen(models.Decoder(16, 2, 4))
+    z = torch.rand(1, 4, requires_grad=True)
+    decoder(z).sum().backward()
+    assert z.grad.abs().sum() > 0
+    assert all(p.grad is None for p in decoder.parameters())
