@@ -6,6 +6,7 @@ Nothing here unpickles: weights are safetensors, and training states are read wi
 import json
 import os
 import pickle
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,21 +23,32 @@ class CheckpointError(RuntimeError):
 def atomic(path):
     """Yields a temporary path that becomes `path` when the block ends well and vanishes when it does not.
 
-    Raises CheckpointError, naming the file, when the disk is full or the folder cannot be written.
+    Raises CheckpointError, naming the file, when the disk is full.
     """
     path = Path(path)
+    writable(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"could not write {path}: {error}. Free some disk space or make the folder writable, then run again; "
-            "what was saved before is untouched."
+            f"could not write {path}: {error}. Free some disk space and run again; what was saved before is untouched."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def writable(folder):
+    """Make `folder` if need be. Raises CheckpointError when nothing can be written there."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write into {folder}: {error}. Make it writable, or set COURSE_RUNS to a folder that is"
+        ) from error
 
 
 def save(folder, module, description):

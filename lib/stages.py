@@ -134,8 +134,7 @@ def obtain(run, stage, settings, inputs, begin):
     when a loss is no longer finite; the state saved last stays.
     """
     folder = run.folder / f"{stage}-{config.digest(settings, inputs)}"
-    with checkpoints.atomic(folder / ".writable"):
-        pass  # says now, not after an hour, that the folder cannot be written
+    checkpoints.writable(folder)  # says now, not after an hour of training, that nothing can be saved
     with FileLock(folder / ".lock"):
         if checkpoints.describe(folder) is None:
             accelerator = training.new_accelerator()

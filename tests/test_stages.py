@@ -1,0 +1,140 @@
+"""Stages are trained once, found again by their config, and taken up where a stopped run left them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from lib import config, models, stages, training
+from lib.checkpoints import CheckpointError
+from lib.data import FaceData
+
+NAMES = ("Smiling", "Male", "Young")
+
+
+@pytest.fixture
+def run(tmp_path):
+    small = config.PROFILES["ci"]
+    profile = dataclasses.replace(
+        small,
+        autoencoder=dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
+        classifier=dataclasses.replace(small.classifier, filters=2, batch_size=8),
+        mapping=dataclasses.replace(small.mapping, filters=2, embedding=8),
+    )
+    return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
+
+
+@pytest.fixture(scope="module")
+def faces():
+    rng = np.random.default_rng(0)
+    return FaceData(
+        images=rng.integers(0, 256, (40, 3, 32, 32), dtype=np.uint8),
+        attributes=rng.random((40, 3)) < 0.5,
+        names=NAMES,
+        split=np.array(["train"] * 32 + ["val"] * 4 + ["test"] * 4),
+        files=np.array([f"{i}.png" for i in range(40)]),
+        source="noise",
+        key="0123abcd",
+    )
+
+
+@pytest.fixture
+def training_forbidden(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    return lambda: [monkeypatch.setattr(training, f"train_{name}", refuse) for name in stages.MODELS]
+
+
+def test_mapping_trains_what_it_needs_once(run, faces, training_forbidden):
+    first = stages.mapping(run, faces)
+    assert sorted(folder.name.split("-")[0] for folder in run.folder.iterdir()) == sorted(stages.MODELS)
+    training_forbidden()
+    again = stages.mapping(run, faces)
+    for name, tensor in first.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name])
+    assert again.config.attributes == NAMES
+    assert again.log["step"].iloc[-1] == 2  # 32 faces in batches of 16, one epoch
+
+
+def test_a_changed_config_gets_a_folder_of_its_own(run, faces):
+    first = stages.autoencoder(run, faces)
+    other = stages.autoencoder(run, faces, gamma=0.7)
+    assert other.config.gamma == 0.7 and first.folder != other.folder
+    elsewhere = stages.autoencoder(run, dataclasses.replace(faces, key="ffffffff"))
+    assert elsewhere.folder not in (first.folder, other.folder)
+
+
+def test_models_come_back_frozen_and_describe_themselves(run, faces):
+    trained = stages.classifier(run, faces)
+    loaded = stages.load(trained.folder)
+    assert loaded.config == trained.config
+    assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
+
+
+def test_a_stopped_training_is_taken_up_and_ends_bit_identical(run, faces, monkeypatch, tmp_path):
+    monkeypatch.setattr(stages, "LOG_EVERY", 1)
+    monkeypatch.setattr(stages, "SAVE_EVERY", 0)
+    straight = stages.autoencoder(dataclasses.replace(run, folder=tmp_path / "straight"), faces, epochs=2)
+
+    original = training.train_autoencoder
+
+    def stopped(*arguments):
+        for i, record in enumerate(original(*arguments)):
+            if i == 3:
+                raise KeyboardInterrupt
+            yield record
+
+    monkeypatch.setattr(training, "train_autoencoder", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        stages.autoencoder(run, faces, epochs=2)
+    monkeypatch.setattr(training, "train_autoencoder", original)
+    resumed = stages.autoencoder(run, faces, epochs=2)
+    assert resumed.log.equals(straight.log)
+    for name, tensor in straight.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name])
+    assert not (resumed.folder / "state.pt").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_state_kept(run, faces, monkeypatch):
+    monkeypatch.setattr(stages, "LOG_EVERY", 1)
+    monkeypatch.setattr(stages, "SAVE_EVERY", 0)
+    original = training.train_classifier
+
+    def diverging(*arguments):
+        for i, record in enumerate(original(*arguments)):
+            yield record if i < 2 else {"cross_entropy": torch.tensor(float("nan"))}
+
+    monkeypatch.setattr(training, "train_classifier", diverging)
+    with pytest.raises(stages.TrainingError, match="classifier: a loss is no longer finite at step 3"):
+        stages.classifier(run, faces)
+    (folder,) = run.folder.iterdir()
+    assert torch.load(folder / "state.pt", weights_only=True)["training"]["step"] == 2
+
+
+def test_an_unfinished_or_foreign_folder_is_refused(run, faces, tmp_path):
+    with pytest.raises(CheckpointError, match="no finished stage"):
+        stages.load(tmp_path)
+    trained = stages.classifier(run, faces)
+    path = trained.folder / "config.json"
+    path.write_text(path.read_text().replace('"filters": 2', '"filters": 4'))
+    with pytest.raises(CheckpointError, match="another architecture"):
+        stages.load(trained.folder)
+    path.write_text(path.read_text().replace('"stage": "classifier"', '"stage": "diffusion"'))
+    with pytest.raises(CheckpointError, match="does not describe a stage"):
+        stages.load(trained.folder)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_training(run, faces, training_forbidden):
+    training_forbidden()
+    run.folder.parent.mkdir(parents=True)
+    run.folder.write_text("a file in the way")
+    with pytest.raises(CheckpointError, match="cannot write into"):
+        stages.autoencoder(run, faces)
+
+
+def test_embeddings_do_not_depend_on_the_batch_size(faces):
+    encoder = models.frozen(models.Encoder(32, 2, 8))
+    images = torch.from_numpy(faces.images)
+    torch.testing.assert_close(stages.embed(encoder, images, 7), stages.embed(encoder, images, 40))

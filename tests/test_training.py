@@ -1,0 +1,192 @@
+"""What a reader cannot see in a loop: who gets gradients, that it learns, repeats itself, and resumes exactly."""
+
+import copy
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch.testing import assert_close
+
+from lib import config, losses, models, training
+from lib.stages import embed
+
+N, SIZE, NAMES = 32, 32, ("a", "b", "c")
+SMALL = {"size": SIZE, "filters": 2, "batch_size": 8, "epochs": 1, "learning_rate": 1e-3}
+AUTOENCODER = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2)
+CLASSIFIER = config.ClassifierConfig(**SMALL, attributes=NAMES)
+MAPPING = config.MappingConfig(**SMALL, attributes=NAMES, embedding=8)
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return Accelerator(cpu=True)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randint(0, 256, (N, 3, 4, 4), dtype=torch.uint8, generator=generator)
+    images = coarse.repeat_interleave(SIZE // 4, dim=2).repeat_interleave(SIZE // 4, dim=3)
+    return images, torch.rand(N, len(NAMES), generator=generator) < 0.5
+
+
+def loop(stage, accelerator, faces, settings=None, state=None):
+    """State and loop of a stage on the small faces."""
+    images, a = faces
+    if stage == "autoencoder":
+        settings = settings or AUTOENCODER
+        state = state or training.autoencoder_state(settings, "cpu")
+        return state, training.train_autoencoder(accelerator, state, images, settings)
+    if stage == "classifier":
+        settings = settings or CLASSIFIER
+        state = state or training.classifier_state(settings, "cpu")
+        return state, training.train_classifier(accelerator, state, images, a, settings)
+    settings = settings or MAPPING
+    state = state or training.mapping_state(settings, "cpu")
+    torch.manual_seed(1)
+    guide, judge = models.frozen(models.Autoencoder(SIZE, 2, 8)), models.frozen(models.AttributeClassifier(SIZE, 2, 3))
+    z = embed(guide.encoder, images)
+    return state, training.train_mapping(accelerator, state, images, a, z, guide.decoder, judge, settings)
+
+
+STAGES = ("autoencoder", "classifier", "mapping")
+
+
+def test_descend_moves_each_player_by_its_own_loss_alone(accelerator):
+    one, other = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(one.weight, 2.0)
+    torch.nn.init.constant_(other.weight, 3.0)
+    sgd = [torch.optim.SGD(module.parameters(), lr=0.1) for module in (one, other)]
+    y = other(one(torch.ones(1, 1))).squeeze()  # y = 6 through both; dy/d one = 3, dy/d other = 2
+    training.descend(accelerator, (sgd[0], y), (sgd[1], -y))
+    assert one.weight.item() == pytest.approx(2.0 - 0.1 * 3)
+    assert other.weight.item() == pytest.approx(3.0 + 0.1 * 2)  # with the gradient at the old `one`
+
+
+def test_autoencoder_step_routes_gradients(accelerator, faces):
+    """The critic's step is L(x) − k L(x̂) with x̂ held still; the autoencoder's is L_rec + w L(x̂), critic held still."""
+    images, _ = faces
+    state = training.autoencoder_state(AUTOENCODER, "cpu")
+    state.values["k"] = torch.tensor(0.3)
+    model, critic = copy.deepcopy(state.modules["model"]), copy.deepcopy(state.modules["critic"])
+    (batch,) = training.batches(accelerator, N, 8, 0, 1, AUTOENCODER.seed)
+    x = training.to_float(images[batch])
+    next(training.train_autoencoder(accelerator, state, images, AUTOENCODER))
+
+    x_hat = model(x)
+    losses.began_critic(
+        losses.critic_error(critic, x), losses.critic_error(critic, x_hat.detach()), torch.tensor(0.3)
+    ).backward()
+    of_critic = [p.grad.clone() for p in critic.parameters()]
+    total = losses.image_reconstruction(x, x_hat) + AUTOENCODER.weight_adversarial * losses.critic_error(critic, x_hat)
+    of_model = torch.autograd.grad(total, list(model.parameters()))
+    assert_close([p.grad for p in state.modules["critic"].parameters()], of_critic)
+    assert_close([p.grad for p in state.modules["model"].parameters()], list(of_model))
+
+
+def test_mapping_step_leaves_guides_untouched_and_moves_all_three_players(accelerator, faces):
+    images, a = faces
+    guide, judge = models.frozen(models.Autoencoder(SIZE, 2, 8)), models.frozen(models.AttributeClassifier(SIZE, 2, 3))
+    frozen = copy.deepcopy([guide.state_dict(), judge.state_dict()])
+    state = training.mapping_state(MAPPING, "cpu")
+    before = copy.deepcopy(state.modules.state_dict())
+    z = embed(guide.encoder, images)
+    next(training.train_mapping(accelerator, state, images, a, z, guide.decoder, judge, MAPPING))
+    for old, module in zip(frozen, (guide, judge), strict=True):
+        assert all(torch.equal(old[name], tensor) for name, tensor in module.state_dict().items())
+        assert all(p.grad is None for p in module.parameters())
+    moved = {
+        name.split(".")[0] for name, tensor in state.modules.state_dict().items() if not tensor.equal(before[name])
+    }
+    assert moved == {"model", "feature_discriminator", "image_discriminator"}
+
+
+def test_discriminators_do_not_feel_the_reconstruction_losses(accelerator, faces):
+    """The discriminators' gradients must not change when the weights of Eq. 17 do."""
+    gradients = []
+    for weight in (0.0, 100.0):
+        settings = config.MappingConfig(
+            **SMALL, attributes=NAMES, embedding=8, weight_reconstruction_image=weight, weight_perceptual=weight
+        )
+        state, steps = loop("mapping", accelerator, faces, settings)
+        next(steps)
+        names = ("feature_discriminator", "image_discriminator")
+        gradients.append([p.grad.clone() for name in names for p in state.modules[name].parameters()])
+    assert_close(*gradients, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("stage, part", [("autoencoder", "reconstruction"), ("classifier", "cross_entropy")])
+def test_overfits_one_batch(accelerator, faces, stage, part):
+    few = tuple(part[:8] for part in faces)
+    changes = SMALL | {"filters": 8, "epochs": 150, "learning_rate": 3e-3}
+    settings = (
+        config.AutoencoderConfig(**changes, embedding=32, critic_filters=2)
+        if stage == "autoencoder"
+        else config.ClassifierConfig(**changes, attributes=NAMES)
+    )
+    values = [record[part].item() for record in loop(stage, accelerator, few, settings)[1]]
+    assert values[-1] < 0.5 * values[0]
+
+
+def test_mapping_fits_the_embeddings_of_distinct_labels(accelerator):
+    a = torch.tensor([[i >> bit & 1 for bit in range(3)] for i in range(8)], dtype=torch.bool)
+    images = torch.arange(8, dtype=torch.uint8)[:, None, None, None].expand(8, 3, SIZE, SIZE).contiguous() * 30
+    changes = SMALL | {"epochs": 150, "learning_rate": 3e-3}
+    settings = config.MappingConfig(**changes, attributes=NAMES, embedding=8)
+    values = [r["reconstruction_embedding"].item() for r in loop("mapping", accelerator, (images, a), settings)[1]]
+    assert values[-1] < 0.2 * values[0]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_same_seed_same_curve_and_another_seed_another(accelerator, faces, stage):
+    curves = [[r for r in loop(stage, accelerator, faces)[1]] for _ in range(2)]
+    assert curves[0] == curves[1]
+    settings = {"autoencoder": AUTOENCODER, "classifier": CLASSIFIER, "mapping": MAPPING}[stage]
+    other = type(settings)(**{**settings.__dict__, "seed": 1})
+    assert [r for r in loop(stage, accelerator, faces, other)[1]] != curves[0]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_resumed_run_repeats_a_straight_one_bit_by_bit(accelerator, faces, stage):
+    state, steps = loop(stage, accelerator, faces)
+    records = []
+    for record in steps:
+        records.append(record)
+        if state.step == 2:
+            saved = copy.deepcopy(state.state_dict())
+    resumed, _ = loop(stage, accelerator, faces)
+    resumed.load_state_dict(saved)
+    assert resumed.step == 2
+    assert list(loop(stage, accelerator, faces, state=resumed)[1]) == records[2:]
+    for name, tensor in state.modules.state_dict().items():
+        assert torch.equal(tensor, resumed.modules.state_dict()[name]), name
+
+
+def test_batches_are_a_permutation_per_epoch_and_any_start_is_reached_directly(accelerator):
+    every = list(training.batches(accelerator, 10, 3, 0, 6, seed=5))
+    first, second = torch.cat(every[:3]), torch.cat(every[3:])
+    assert len(first.unique()) == len(second.unique()) == 9
+    assert not torch.equal(first, second)
+    assert torch.equal(next(training.batches(accelerator, 10, 3, 4, 6, seed=5)), every[4])
+
+
+def test_too_few_faces_for_a_batch(accelerator):
+    with pytest.raises(ValueError, match="3 faces do not fill one batch of 8"):
+        next(training.batches(accelerator, 3, 8, 0, 1, seed=0))
+
+
+def test_learning_rate_halves_when_convergence_stalls(accelerator, faces):
+    state = training.autoencoder_state(AUTOENCODER, "cpu")
+    for _ in range(20):
+        state.schedulers["critic"].step(1.0)  # no progress at all
+    assert state.optimizers["critic"].param_groups[0]["lr"] == AUTOENCODER.learning_rate / 8  # the floor
+
+
+def test_log_loss_option_trains_and_an_unknown_one_is_refused(accelerator, faces):
+    settings = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2, adversarial="log")
+    state, steps = loop("autoencoder", accelerator, faces, settings)
+    before = copy.deepcopy(state.modules["critic"].state_dict())
+    assert set(next(steps)) == {"reconstruction", "adversarial", "critic"}
+    assert any(not torch.equal(before[name], tensor) for name, tensor in state.modules["critic"].state_dict().items())
+    with pytest.raises(ValueError, match="'began' or 'log'"):
+        training.autoencoder_state(config.AutoencoderConfig(adversarial="hinge"), "cpu")
