@@ -17,6 +17,7 @@ from lib import losses, models
 from lib.data import to_float
 
 BETAS = (0.5, 0.999)  # Sec. V-B
+STALL = 0.05  # an epoch that lowers BEGAN's convergence measure by less than this share counts as stalled
 
 
 @dataclass
@@ -118,7 +119,7 @@ def autoencoder_state(config, device):
     modules = nn.ModuleDict({"model": autoencoder, "critic": critic}).to(device)
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
     schedulers = {
-        name: ReduceLROnPlateau(optimizer, factor=0.5, patience=1, min_lr=config.learning_rate / 8)
+        name: ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=STALL, min_lr=config.learning_rate / 8)
         for name, optimizer in optimizers.items()
     }
     values = {"k": torch.zeros((), device=device), "progress": torch.zeros((), device=device)}

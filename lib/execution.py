@@ -1,0 +1,84 @@
+"""Execute notebooks outside a browser, and store them without what only lives in a kernel."""
+
+import os
+import re
+import sys
+import time
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from tqdm import tqdm
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def execute(notebooks, copies, save=False):
+    """Execute each of `notebooks` (paths), leave it in the folder `copies`, and replace the original if `save`.
+
+    Prints the minutes each took. Stops at the first failing cell with its error, the copy then reaching up to it.
+    Returns the exit code: 0, or 1 after a failure.
+    """
+    copies.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    for path in notebooks:
+        start = time.monotonic()
+        notebook, failure = execute_one(path)
+        write(notebook, copies / path.name)
+        minutes = (time.monotonic() - start) / 60
+        if failure:
+            print(f"{path.name} stopped after {minutes:.1f} min.\n\n{failure}\n", file=sys.stderr)
+            print(f"The notebook up to that cell: {copies / path.name}", file=sys.stderr)
+            return 1
+        if save:
+            write(notebook, path)
+        print(f"{path.stem:<40} {minutes:5.1f} min", flush=True)
+    print(f"{'all notebooks':<40} {(time.monotonic() - begin) / 60:5.1f} min; executed copies in {copies}")
+    return 0
+
+
+def execute_one(path):
+    """The executed and cleaned notebook at `path`, and the text of the error that stopped it, or None."""
+    notebook, failure = nbformat.read(path, as_version=4), None
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=cells, desc=path.stem, unit="cell", leave=False, disable=None) as progress:
+        client = NotebookClient(
+            notebook,
+            kernel_name="python3",  # this environment, whatever kernel the notebook was last opened with
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only, not that it talks by TCP
+            timeout=None,
+            resources={"metadata": {"path": str(path.parent)}},
+            record_timing=False,
+            store_widget_state=False,
+            on_cell_executed=lambda **_: progress.update(),
+        )
+        try:
+            client.execute()
+        except (CellExecutionError, DeadKernelError) as error:
+            failure = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # without a terminal's colours
+    return clean(notebook), failure
+
+
+def clean(notebook):
+    """Take out what tells a reader nothing: widget state, widgets without a picture, progress bars, timing."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _fleeting(output)]
+    return notebook
+
+
+def _fleeting(output):
+    if output.output_type == "stream":
+        return output.name == "stderr" and re.search(r"\r|\d+%\|", output.text) is not None
+    is_widget = output.get("data", {}).pop(WIDGET, None) is not None
+    return is_widget and set(output.data) <= {"text/plain"}
+
+
+def write(notebook, path):
+    """Write a notebook so that `path` never holds half of it."""
+    partial = path.with_name(path.name + ".partial")
+    nbformat.write(notebook, partial)
+    os.replace(partial, path)

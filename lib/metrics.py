@@ -1,0 +1,105 @@
+"""How well attributes are recognised: accuracy, what accuracy hides, and intervals.
+
+`a` are the true labels, bool (N, A); `logits` a model's answers, float (N, A): above `threshold` (a number, or one per
+attribute) an attribute counts as recognised. Every value is a fraction between 0 and 1.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+
+def accuracy(a, a_hat):
+    """Acc of Sec. V-D: the share of correctly recognised attributes, averaged over the faces."""
+    return float((np.asarray(a, dtype=bool) == np.asarray(a_hat, dtype=bool)).mean())
+
+
+def per_attribute(a, logits, threshold=0.0, names=None):
+    """One row per attribute: prevalence, accuracy, recall (TPR), specificity (TNR), balanced_accuracy, f1,
+    average_precision.
+
+    balanced_accuracy = (TPR + TNR) / 2. An attribute that all faces carry, or none, has no recall of both classes: its
+    last five columns are NaN.
+    """
+    a, a_hat = np.asarray(a, dtype=bool), np.asarray(logits) > threshold
+    true_positives, true_negatives = (a & a_hat).sum(axis=0), (~a & ~a_hat).sum(axis=0)
+    positives, negatives = a.sum(axis=0), (~a).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        recall, specificity = true_positives / positives, true_negatives / negatives
+        f1 = 2 * true_positives / (positives + a_hat.sum(axis=0))
+    scored = (positives > 0) & (negatives > 0)
+    precision = [
+        average_precision_score(a[:, j], np.asarray(logits)[:, j]) if scored[j] else np.nan for j in range(a.shape[1])
+    ]
+    scores = {
+        "recall": recall,
+        "specificity": specificity,
+        "balanced_accuracy": (recall + specificity) / 2,
+        "f1": f1,
+        "average_precision": precision,
+    }
+    table = pd.DataFrame({"prevalence": a.mean(axis=0), "accuracy": (a == a_hat).mean(axis=0)}, index=names)
+    return table.assign(**{column: np.where(scored, values, np.nan) for column, values in scores.items()})
+
+
+def report(a, logits, threshold=0.0):
+    """All metrics of a result row.
+
+    accuracy            Acc of Sec. V-D
+    balanced_accuracy   mean over the attributes of (TPR + TNR) / 2; a constant answer has 0.5
+    macro_f1            mean over the attributes of F1
+    average_precision   mean over the attributes; no threshold moves it
+    worst_recall        the smallest TPR or TNR of all: how the worst class of the worst attribute fares
+    attributes_scored   on how many attributes the last four rest: those with both classes among the faces
+    """
+    table = per_attribute(a, logits, threshold)
+    return {
+        "accuracy": float(table["accuracy"].mean()),
+        "balanced_accuracy": float(table["balanced_accuracy"].mean()),
+        "macro_f1": float(table["f1"].mean()),
+        "average_precision": float(table["average_precision"].mean()),
+        "worst_recall": float(table[["recall", "specificity"]].min(axis=None)),
+        "attributes_scored": int(table["recall"].count()),
+    }
+
+
+def majority(a_train, a_test):
+    """`report` of the constant answer, each attribute's majority among the training faces: what a model must beat."""
+    prevalence = np.asarray(a_train, dtype=bool).mean(axis=0)
+    return report(a_test, np.broadcast_to(prevalence - 0.5, np.shape(a_test)))
+
+
+def per_image(a, logits, threshold=0.0):
+    """What each face contributes: a dict of two (N,) arrays, `accuracy` and `balanced_accuracy`.
+
+    Their means are the two metrics, and their spread over the faces is that of the metrics (for the balanced accuracy,
+    a sum of ratios, to first order), so `bootstrap_interval` applies to either.
+    """
+    a = np.asarray(a, dtype=bool)
+    correct = a == (np.asarray(logits) > threshold)
+    scored = a.any(axis=0) & ~a.all(axis=0)
+    balanced = np.zeros(len(a))
+    for of_class in (a[:, scored], ~a[:, scored]):
+        size = of_class.sum(axis=0)
+        recall = (correct[:, scored] & of_class).sum(axis=0) / size
+        deviation = of_class * (correct[:, scored] - recall) * (len(a) / size)
+        balanced += (recall + deviation).mean(axis=1) / 2
+    return {"accuracy": correct.mean(axis=1), "balanced_accuracy": balanced}
+
+
+def bootstrap_interval(values, rng, n=2000, level=0.95):
+    """Interval `(low, high)` of a mean over images and seeds: a bootstrap over the images, Student's t over the seeds.
+
+    `values` is (images,) or (seeds, images): what each image contributes under each seed. For the difference of two
+    models give the difference of their contributions, seed by seed: then both meet the same images in each resample.
+    Each of the `n` draws resamples the images and adds t(S - 1) standard errors between the S seeds. Resampling three
+    or five seeds too would be a narrower interval than they can vouch for; one seed alone says nothing of seeds.
+    """
+    values = np.atleast_2d(values)
+    seeds, images = values.shape
+    contribution = values.mean(axis=0)
+    means = np.array([contribution[rng.integers(images, size=images)].mean() for _ in range(n)])
+    if seeds > 1:
+        means += rng.standard_t(seeds - 1, size=n) * values.mean(axis=1).std(ddof=1) / np.sqrt(seeds)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,78 @@
+"""How pytest runs the notebooks: profile, folder of results, threads, and one error per failing notebook."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+import conftest
+
+ROOT = Path(__file__).parent.parent
+ENVIRONMENT = """
+import os, pathlib, lib
+runs = pathlib.Path(os.environ["COURSE_RUNS"])
+assert os.environ["COURSE_PROFILE"] == "ci" and runs.name.startswith("course-runs-")
+"""
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    """Result of pytest on two notebooks in a folder with this repository's settings: one passes, one fails."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    notebooks = {
+        "00_well.ipynb": [ENVIRONMENT, "(runs / 'seen').touch()", "assert 'COURSE_DATA' not in os.environ"],
+        "01_broken.ipynb": [ENVIRONMENT, "x = 1 / 0", "x", "x + 1"],
+    }
+    for name, sources in notebooks.items():
+        kernel = {"kernelspec": {"name": "gone", "display_name": "gone"}}
+        notebook = new_notebook(cells=[new_code_cell(source) for source in sources], metadata=kernel)
+        nbformat.write(notebook, folder / name)
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("COURSE_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--color=no", "-rs"]
+    return subprocess.run(command, cwd=folder, env=inherited, capture_output=True, text=True)
+
+
+def test_cells_after_a_failing_one_are_skipped(outcome):
+    assert "1 failed, 4 passed, 2 skipped" in outcome.stdout, outcome.stdout
+    assert "division by zero" in outcome.stdout and "NameError" not in outcome.stdout
+    assert "Cell 1 of this notebook failed" in outcome.stdout
+    assert outcome.returncode == 1
+
+
+@pytest.fixture
+def configure(monkeypatch):
+    """Calls the hook in an empty environment; returns what it put there."""
+
+    def configure(**config):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "environ", {"COURSE_RUNS": "inherited"})
+            conftest.pytest_configure(SimpleNamespace(add_cleanup=cleanups.append, **config))
+            for cleanup in cleanups:
+                cleanup()
+            return os.environ
+
+    cleanups = []
+    return configure
+
+
+def test_workers_keep_the_folder_they_inherit(configure):
+    assert configure(workerinput={}) == {"COURSE_RUNS": "inherited"}
+
+
+def test_workers_share_the_cores(configure, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert configure(option=SimpleNamespace(numprocesses=2))["OMP_NUM_THREADS"] == "2"
+    assert "OMP_NUM_THREADS" not in configure(option=SimpleNamespace(numprocesses=None))
+
+
+def test_folder_of_results_is_fresh_and_does_not_stay(configure):
+    runs = Path(configure(option=SimpleNamespace())["COURSE_RUNS"])
+    assert runs.name.startswith("course-runs-") and not runs.exists()

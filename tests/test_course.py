@@ -1,0 +1,212 @@
+"""The entrance: set-up that recovers, options that reach the kernels, and one truth about dependencies."""
+
+import ast
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import course
+
+PROJECT = tomllib.loads((course.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty checkout, seen from an interpreter without the course."""
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text("first")
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    monkeypatch.setattr(course, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(course, "VENV_PYTHON", tmp_path / ".venv" / "python")
+    monkeypatch.setattr(course, "STAMP", tmp_path / ".venv" / "stamp")
+
+    def make_venv():
+        course.VENV.mkdir(exist_ok=True)
+        course.VENV_PYTHON.touch()
+
+    monkeypatch.setattr(course, "make_venv", make_venv)
+    return tmp_path
+
+
+@pytest.fixture
+def installs(checkout, monkeypatch):
+    """Grows by one with each installation that pip is asked for."""
+    installs = []
+    monkeypatch.setattr(course, "install", lambda: installs.append("pip") or 0)
+    return installs
+
+
+def test_second_start_installs_nothing(installs):
+    assert course.set_up() == course.set_up() == str(course.VENV_PYTHON)
+    assert len(installs) == 1
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_changed_dependencies_are_installed(checkout, installs, name):
+    course.set_up()
+    (checkout / name).write_text("second")
+    course.set_up()
+    assert len(installs) == 2
+
+
+def test_moved_checkout_is_installed_again(checkout, installs, monkeypatch):
+    course.set_up()
+    assert course.is_set_up()
+    monkeypatch.setattr(course, "ROOT", checkout / ".." / checkout.name)  # the same files under another path
+    assert not course.is_set_up()
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
+def test_interrupted_update_is_taken_up_again(checkout, installs, monkeypatch, interruption):
+    course.set_up()
+    (checkout / "pyproject.toml").write_text("second")
+
+    def interrupted():
+        raise interruption
+
+    with monkeypatch.context() as patch, pytest.raises(interruption):
+        patch.setattr(course, "install", interrupted)
+        course.set_up()
+    (checkout / "pyproject.toml").write_text("first")  # even back at the old state, half an update is not trusted
+    course.set_up()
+    assert len(installs) == 2
+
+
+def test_failed_installation_says_what_to_do(checkout, monkeypatch):
+    monkeypatch.setattr(course, "install", lambda: 1)
+    with pytest.raises(SystemExit, match="Start the same command again"):
+        course.set_up()
+    assert not course.is_set_up()
+
+
+def test_missing_venv_module_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(course.subprocess, "call", lambda command: 1)
+    monkeypatch.setattr(course, "VENV", tmp_path)
+    with pytest.raises(SystemExit, match="apt install python3-venv"):
+        course.make_venv()
+
+
+def test_venv_of_a_removed_python_is_made_anew(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(course.subprocess, "call", lambda command: commands.append(command) or 0)
+    monkeypatch.setattr(course, "VENV", tmp_path)
+    monkeypatch.setattr(course, "VENV_PYTHON", tmp_path / "python")
+    course.make_venv()
+    (tmp_path / "python").touch()
+    course.make_venv()
+    assert ["--clear" in command for command in commands] == [True, False]
+
+
+def test_own_environment_is_used_as_it_is(installs, monkeypatch):
+    monkeypatch.setattr(course, "installed_here", lambda: True)
+    assert course.set_up() == sys.executable
+    assert not installs and not course.VENV.exists()
+
+
+def test_installed_here_knows_this_checkout_from_another(tmp_path, monkeypatch):
+    assert course.installed_here()
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    assert not course.installed_here()
+
+
+def test_older_python_is_told_so(monkeypatch):
+    source = (course.ROOT / "course.py").read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 7))  # it must get as far as the message
+    monkeypatch.setattr(sys, "version_info", (3, 10, 0))
+    with pytest.raises(SystemExit, match="needs Python 3.11"):
+        runpy.run_path(str(course.ROOT / "course.py"))
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Runs commands in this interpreter; records the processes they would start."""
+    calls = []
+    monkeypatch.setattr(course, "set_up", lambda: sys.executable)
+    monkeypatch.setattr(course.subprocess, "call", lambda command, **_: calls.append(command) or 0)
+    monkeypatch.setenv("COURSE_PROFILE", "ci")
+    monkeypatch.setenv("COURSE_DATA", "toy")
+    return calls
+
+
+def test_options_reach_the_kernels(calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    course.main(["lab", "--profile", "paper", "--data", "faces"])
+    assert os.environ["COURSE_PROFILE"] == "paper"
+    assert os.environ["COURSE_DATA"] == str((tmp_path / "faces").resolve())
+
+
+def test_folder_from_the_environment_is_made_absolute(calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COURSE_DATA", "faces")
+    course.main(["lab"])
+    assert os.environ["COURSE_DATA"] == str((tmp_path / "faces").resolve())
+
+
+def test_pytest_gets_further_arguments(calls):
+    course.main(["test", "-k", "losses"])
+    course.main(["test", "tests/test_losses.py"])
+    everything, one_file = calls
+    assert everything[-4:] == ["tests", "notebooks", "-k", "losses"]
+    assert one_file[-1] == "tests/test_losses.py" and "notebooks" not in one_file
+
+
+@pytest.mark.parametrize("arguments", [["run", "--sav"], ["frobnicate"], []])
+def test_what_is_not_understood_stops(calls, arguments):
+    with pytest.raises(SystemExit) as stop:
+        course.main(arguments)
+    assert stop.value.code == 2 and not calls
+
+
+def test_unknown_profile_is_named(calls):
+    with pytest.raises(SystemExit, match="'huge'.*ci, laptop, paper"):
+        course.main(["run", "--profile", "huge"])
+
+
+def test_outputs_on_photographs_are_never_saved(calls, tmp_path):
+    with pytest.raises(SystemExit, match="only drawn faces"):
+        course.main(["run", "--data", str(tmp_path), "--save"])
+
+
+def test_environment_yml_leaves_dependencies_to_pyproject():
+    environment = yaml.safe_load((course.ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *conda, pip = environment["dependencies"]
+    assert [re.match(r"[\w-]+", name).group() for name in conda] == ["python", "pip"]
+    assert pip == {"pip": ["-c constraints.txt", "-e .[test]"]}
+    python = conda[0].partition("=")[2]
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
+
+
+def test_constraints_are_versions_within_the_ranges_and_nothing_else():
+    text = (course.ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert "://" not in text
+    pins = [Requirement(line) for line in text.splitlines() if not line.startswith("#")]
+    assert all([clause.operator for clause in pin.specifier] == ["=="] for pin in pins)
+    for requirement in REQUIREMENTS:
+        versions = [next(iter(pin.specifier)).version for pin in pins if pin.name == requirement.name]
+        assert versions and all(requirement.specifier.contains(version) for version in versions), requirement
+
+
+def test_check_of_a_change_is_the_test_command_in_a_fresh_environment():
+    script = course.ROOT / ".ci" / "run"
+    commands = [line for line in script.read_text().splitlines() if not line.startswith("#")]
+    assert commands[-2:] == ["rm -rf .venv", "exec python3 course.py test"]
+    if os.name != "nt":
+        assert os.access(script, os.X_OK)
+
+
+def test_entrance_starts_without_any_package():
+    imports = subprocess.run(
+        [sys.executable, "-S", "-I", str(course.ROOT / "course.py"), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(command in imports.stdout for command in ("run", "test", "lab", "doctor"))

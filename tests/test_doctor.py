@@ -1,0 +1,113 @@
+"""The doctor names each thing amiss with its fix, and goes on when everything is broken."""
+
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+
+from lib import doctor
+
+CHECKS = ["python", "install", "packages", "torch", "device", "disk", "runs", "data", "inception", "kernel"]
+
+
+@pytest.fixture
+def examine(capsys, monkeypatch, tmp_path):
+    """Examines; returns the exit code and the lines of each check."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+
+    def examine(installed=True):
+        code = doctor.examine(installed)
+        sections = capsys.readouterr().out.replace("\n          ", "\t").splitlines()
+        return code, {
+            line.split()[1]: line for line in sections if line and line.split()[0] in ("ok", "note", "PROBLEM")
+        }
+
+    return examine
+
+
+def test_all_is_well(examine):
+    code, lines = examine()
+    assert list(lines) == CHECKS
+    assert code == 0, lines
+    assert lines["inception"].startswith("note")
+
+
+def test_every_check_is_made_where_no_package_is_installed():
+    code = f"import sys; sys.path.append({str(doctor.ROOT)!r}); from lib import doctor; sys.exit(doctor.examine(False))"
+    process = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True)
+    assert process.returncode == 1, process.stderr
+    missing = ["install", "packages", "torch", "device", "runs", "data", "inception", "kernel"]
+    assert re.findall(r"^PROBLEM +(\w+)", process.stdout, re.MULTILINE) == missing
+    assert "No module named 'torch'" in process.stdout and "-m pip install" in process.stdout
+
+
+def test_missing_package_is_named(examine, monkeypatch):
+    version = doctor.metadata.version
+
+    def without_nbval(name):
+        if name == "nbval":
+            raise doctor.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(doctor.metadata, "version", without_nbval)
+    code, lines = examine()
+    assert code == 1 and "missing: nbval" in lines["packages"] and "pip install" in lines["packages"]
+
+
+def test_torchvision_of_another_build(examine, monkeypatch, tmp_path):
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    code, lines = examine()
+    assert code == 1 and "nms does not exist" in lines["torch"] and "one index" in lines["torch"]
+
+
+def test_driver_without_a_matching_torch_is_only_a_note(examine, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    code, lines = examine()
+    assert code == 0 and lines["device"].startswith("note") and "update the driver" in lines["device"]
+
+
+@pytest.mark.parametrize("installed, enough", [(True, True), (False, False)])
+def test_disk_must_hold_what_is_not_yet_installed(examine, monkeypatch, installed, enough):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=5e9))
+    _, lines = examine(installed)
+    assert lines["disk"].startswith("ok") == enough
+    assert "5" in lines["disk"]
+
+
+def test_results_folder_that_cannot_be_written(examine, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "file"))
+    code, lines = examine()
+    assert code == 1 and "cannot write" in lines["runs"] and "COURSE_RUNS" in lines["runs"]
+
+
+def test_data_folder_is_looked_into(examine, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    code, lines = examine()
+    assert code == 1 and str(tmp_path) in lines["data"] and "data/README.md" in lines["data"]
+
+    (tmp_path / "one.png").touch()
+    (tmp_path / "labels.csv").write_text("image,Smiling\none.png,1\n")
+    assert "1 of 1" in examine()[1]["data"]
+
+
+def test_wrong_inception_weights(examine, tmp_path):
+    path = tmp_path / "empty" / "hub" / "checkpoints" / "pt_inception-2015-12-05-6726825d.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"something else")
+    code, lines = examine()
+    assert code == 1 and str(path) in lines["inception"] and "delete" in lines["inception"]
+
+
+def test_kernel_of_another_environment(examine, monkeypatch):
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", lambda *_: SimpleNamespace(argv=["/elsewhere/python"]))
+    code, lines = examine()
+    assert code == 1 and "/elsewhere/python" in lines["kernel"] and "ipykernel install" in lines["kernel"]

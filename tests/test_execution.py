@@ -1,0 +1,85 @@
+"""Notebooks executed without a browser: copies, errors, and what is left out of the stored outputs."""
+
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from lib import execution
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a notebook with these code cells, last opened with a kernel that is not here; returns its path."""
+
+    def write(name, *sources):
+        path = tmp_path / f"{name}.ipynb"
+        cells = [new_markdown_cell("# Title"), *map(new_code_cell, sources)]
+        nbformat.write(
+            new_notebook(cells=cells, metadata={"kernelspec": {"name": "gone", "display_name": "gone"}}), path
+        )
+        return path
+
+    return write
+
+
+def test_runs_in_order_in_this_environment_and_stores_on_demand(write, tmp_path, capsys):
+    path = write("00_first", "import os, sys; print(os.getcwd()); print(sys.executable)", "6 * 7")
+    before, copies = nbformat.read(path, as_version=4), tmp_path / "copies"
+    assert execution.execute([path], copies) == 0
+    assert nbformat.read(path, as_version=4) == before
+
+    assert execution.execute([path], copies, save=True) == 0
+    assert path.read_bytes() == (copies / path.name).read_bytes()
+    stored = nbformat.read(path, as_version=4)
+    assert [cell.id for cell in stored.cells] == [cell.id for cell in before.cells]
+    assert [cell.execution_count for cell in stored.cells[1:]] == [1, 2]
+    assert stored.cells[1].outputs[0].text.splitlines() == [str(tmp_path), sys.executable]
+    assert capsys.readouterr().out.count("00_first ") == 2
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_failing_cell_stops_with_its_error_and_keeps_what_ran(write, tmp_path, capsys):
+    path, after = write("00_first", "print('before')", "1 / 0", "print('after')"), write("01_next", "1")
+    before = path.read_bytes()
+    assert execution.execute([path, after], tmp_path / "copies", save=True) == 1
+    assert path.read_bytes() == before
+    assert not (tmp_path / "copies" / after.name).exists()
+    cells = nbformat.read(tmp_path / "copies" / path.name, as_version=4).cells
+    assert cells[1].outputs[0].text == "before\n" and cells[2].outputs[0].ename == "ZeroDivisionError"
+    assert cells[3].execution_count is None
+    message = capsys.readouterr().err
+    assert all(
+        part in message for part in (path.name, "1 / 0", "division by zero", str(tmp_path / "copies" / path.name))
+    )
+    assert "\x1b" not in message
+
+
+def test_dead_kernel_is_an_error_like_any_other(write, tmp_path, capsys):
+    path = write("00_first", "import os; os._exit(1)")
+    assert execution.execute([path], tmp_path / "copies") == 1
+    assert "died" in capsys.readouterr().err
+
+
+def test_clean_leaves_out_what_only_lives_in_a_kernel():
+    widget = {execution.WIDGET: {"model_id": "1"}, "text/plain": "HBox()"}
+    kept = [
+        new_output("stream", name="stdout", text="100%| of it\r\n"),
+        new_output("stream", name="stderr", text="a warning\n"),
+        new_output("display_data", data={"text/html": "<figure></figure>", "text/plain": "face"}),
+    ]
+    outputs = [
+        *kept,
+        new_output("stream", name="stderr", text="\r 50%|#####     | 1/2"),
+        new_output("display_data", data=dict(widget)),
+        new_output("display_data", data=dict(widget) | {"text/html": "<p>seen</p>"}),
+    ]
+    cell = new_code_cell("x", execution_count=3, outputs=outputs, metadata={"execution": {}, "tags": ["parameters"]})
+    metadata = {"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}}
+    notebook = execution.clean(new_notebook(cells=[new_markdown_cell("# Title"), cell], metadata=metadata))
+
+    assert notebook.metadata == {"language_info": {"name": "python"}}
+    assert cell.metadata == {"tags": ["parameters"]} and cell.execution_count == 3
+    assert cell.outputs[:3] == kept
+    assert [output.data for output in cell.outputs[3:]] == [{"text/html": "<p>seen</p>", "text/plain": "HBox()"}]

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from lib import metrics
+from lib.metrics import bootstrap_interval, majority, per_attribute, per_image, report
+
+
+@pytest.fixture
+def answers():
+    """Labels with a long tail, and logits that know something about them."""
+    rng = np.random.default_rng(0)
+    a = rng.random((300, 8)) < np.linspace(0.05, 0.9, 8)
+    return a, rng.normal(size=a.shape) + 1.2 * a - 0.4
+
+
+def test_accuracy_is_the_mean_share_of_correct_attributes():
+    a, a_hat = [[1, 0, 0, 1], [1, 1, 0, 0]], [[1, 0, 1, 1], [0, 0, 0, 0]]
+    assert metrics.accuracy(a, a_hat) == (3 / 4 + 2 / 4) / 2
+
+
+def test_per_attribute_agrees_with_scikit_learn(answers):
+    a, logits = answers
+    threshold = np.linspace(-0.5, 0.5, 8)
+    a_hat = logits > threshold
+    table = per_attribute(a, logits, threshold, names=list("abcdefgh"))
+    assert list(table.index) == list("abcdefgh")
+    scores = {
+        "accuracy": sklearn_metrics.accuracy_score,
+        "recall": sklearn_metrics.recall_score,
+        "specificity": lambda true, found: sklearn_metrics.recall_score(true, found, pos_label=False),
+        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score,
+        "f1": sklearn_metrics.f1_score,
+    }
+    for column, score in scores.items():
+        assert table[column].to_numpy() == pytest.approx([score(a[:, j], a_hat[:, j]) for j in range(8)])
+    expected = sklearn_metrics.average_precision_score(a, logits, average=None)
+    assert table["average_precision"].to_numpy() == pytest.approx(expected)
+    assert table["prevalence"].to_numpy() == pytest.approx(a.mean(axis=0))
+
+
+def test_report_is_the_mean_over_attributes(answers):
+    a, logits = answers
+    row = report(a, logits)
+    assert row["accuracy"] == pytest.approx(metrics.accuracy(a, logits > 0))
+    assert row["macro_f1"] == pytest.approx(sklearn_metrics.f1_score(a, logits > 0, average="macro"))
+    assert row["average_precision"] == pytest.approx(sklearn_metrics.average_precision_score(a, logits))
+    recalls = [sklearn_metrics.recall_score(a, logits > 0, average=None, pos_label=1)]
+    recalls.append(sklearn_metrics.recall_score(~a, logits <= 0, average=None))
+    assert row["worst_recall"] == pytest.approx(np.min(recalls))
+    assert row["attributes_scored"] == 8
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("everyone", [False, True])
+def test_an_attribute_of_one_class_counts_for_accuracy_alone(answers, everyone):
+    a, logits = answers
+    a[:, 3] = everyone
+    row, table = report(a, logits), per_attribute(a, logits)
+    assert table.loc[3, "recall":].isna().all() and table.drop(3).notna().all(axis=None)
+    others = report(np.delete(a, 3, axis=1), np.delete(logits, 3, axis=1))
+    assert row["attributes_scored"] == 7
+    assert row.pop("accuracy") == pytest.approx(metrics.accuracy(a, logits > 0))
+    assert row == pytest.approx({name: others[name] for name in row})
+
+
+def test_majority_is_the_constant_answer_of_the_training_faces():
+    a_train = np.array([[1, 0], [1, 0], [0, 1]], dtype=bool)
+    a_test = np.array([[1, 0], [0, 1], [0, 0], [0, 0]], dtype=bool)
+    row = majority(a_train, a_test)
+    assert row["accuracy"] == (1 / 4 + 3 / 4) / 2  # answers (1, 0) always, although 0 is the test faces' majority
+    assert row["balanced_accuracy"] == 0.5
+    assert row["average_precision"] == pytest.approx(1 / 4)  # a constant's precision is the prevalence
+    assert row["worst_recall"] == 0
+
+
+def test_contributions_of_images_have_the_metrics_as_mean(answers):
+    a, logits = answers
+    a[:, 2] = False
+    row, contributions = report(a, logits, 0.3), per_image(a, logits, 0.3)
+    for name, values in contributions.items():
+        assert values.shape == (300,)
+        assert values.mean() == pytest.approx(row[name])
+
+
+def test_contributions_spread_like_the_balanced_accuracy(answers):
+    a, logits = answers
+    right, rng = a == (logits > 0), np.random.default_rng(1)
+    resampled = []
+    for _ in range(1000):
+        i = rng.integers(300, size=300)
+        recalls = [np.mean(answer, axis=0, where=where) for where, answer in ((a[i], right[i]), (~a[i], right[i]))]
+        resampled.append(np.mean(recalls))
+    values = per_image(a, logits)["balanced_accuracy"]
+    assert values.std() / np.sqrt(300) == pytest.approx(np.std(resampled), rel=0.1)
+
+
+def coverage(seeds, of_seed, of_image, of_both, images=100, trials=150):
+    """How often the 95 % interval holds the true mean when seeds, images and their pairs vary by so much."""
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(trials):
+        values = of_seed * rng.normal(size=(seeds, 1)) + of_image * rng.normal(size=images)
+        low, high = bootstrap_interval(0.3 + values + of_both * rng.normal(size=(seeds, images)), rng, n=300)
+        hits += low <= 0.3 <= high
+    return hits / trials
+
+
+@pytest.mark.parametrize(
+    "seeds, of_seed, of_image, of_both", [(1, 0, 1, 0), (5, 0, 0.5, 0.3), (5, 0.1, 0.5, 0.3), (3, 0.1, 0, 0.01)]
+)
+def test_bootstrap_covers_the_mean(seeds, of_seed, of_image, of_both):
+    assert 0.9 <= coverage(seeds, of_seed, of_image, of_both) <= 0.99
+
+
+def test_pairing_takes_out_what_both_models_share():
+    rng = np.random.default_rng(0)
+    hard = rng.normal(size=500)
+    one, other = hard + 0.01 * rng.normal(size=(3, 500)), hard + 0.05 + 0.01 * rng.normal(size=(3, 500))
+    low, high = bootstrap_interval(other - one, np.random.default_rng(1))
+    assert 0.04 < low < high < 0.06
+    low, high = bootstrap_interval(other, np.random.default_rng(1))
+    assert high - low > 0.1
+
+
+def test_bootstrap_repeats_itself_and_widens_with_the_level():
+    values = np.random.default_rng(0).normal(size=(2, 50))
+    levels = (0.5, 0.5, 0.9)
+    narrow, again, wide = (bootstrap_interval(values, np.random.default_rng(2), level=level) for level in levels)
+    assert narrow == again
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]

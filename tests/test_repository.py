@@ -1,0 +1,70 @@
+"""What holds for all files of the repository: nothing of one machine, nothing of real people, nothing lost to git."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from test_notebooks import MACHINE_PATH, PACKAGE_HOST, dead_links, without_code
+
+ROOT = Path(__file__).parent.parent
+
+
+def git(*arguments):
+    """Output lines of a git command, with its exit code unlooked at; skips outside a checkout."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def files():
+    """All files that are, or would be, in the repository."""
+    return [
+        ROOT / name for name in git("ls-files", "--cached", "--others", "--exclude-standard") if (ROOT / name).is_file()
+    ]
+
+
+def text(path):
+    """Its text, or nothing if it is binary."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def test_git_ignores_no_code_of_ours():
+    sources = [
+        str(path.relative_to(ROOT))
+        for room in ("lib", "tests", "notebooks", "data")
+        for path in ROOT.glob(f"{room}/**/*.py")
+    ]
+    assert sources and git("check-ignore", *sources) == []
+
+
+def test_git_ignores_what_runs_and_installations_leave():
+    left = [".venv/x", "runs/toy/ci/results/x.csv", "data/cache/x", "lib/__pycache__/x.pyc", "data/celeba/x.jpg"]
+    assert git("check-ignore", *left) == left
+
+
+def test_no_file_names_a_machine_or_a_package_host(files):
+    named = [f"{path.relative_to(ROOT)}: {match.group()}" for path in files if path.suffix != ".ipynb"
+             for match in (MACHINE_PATH.search(text(path)), PACKAGE_HOST.search(text(path))) if match]  # fmt: skip
+    assert named == []
+
+
+def test_no_image_of_celeba(files):
+    assert [path for path in files if re.fullmatch(r"\d{6}\.(jpg|png)", path.name)] == []
+
+
+def test_links_between_files_lead_somewhere(files):
+    pages = [path for path in files if path.suffix == ".md"]
+    lost = {path.name: dead_links(without_code(text(path)), path.parent) for path in pages}
+    assert not any(lost.values()), lost
+
+
+def test_every_package_is_installed():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    folders = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("lib/**/__init__.py"))
+    assert sorted(packages) == [".".join(folder.parts) for folder in folders]
