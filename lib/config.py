@@ -116,9 +116,9 @@ PROFILES = {
     "laptop": Profile(  # a student sees it work
         "laptop",
         DataConfig(size=32, train=8000, val=1000, test=2000),
-        AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=8, learning_rate=1e-3),
+        AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=6, learning_rate=8e-4),
         ClassifierConfig(size=32, filters=16, epochs=8, learning_rate=5e-4),
-        MappingConfig(size=32, filters=16, epochs=6, learning_rate=4e-4),
+        MappingConfig(size=32, filters=16, epochs=4, learning_rate=5e-4),
         RecognitionConfig(filters=24, steps=800, learning_rate=5e-4, seeds=(0, 1, 2)),
     ),
     "paper": Profile(  # the paper's sizes

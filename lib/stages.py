@@ -5,10 +5,17 @@
 
 A stage lives in `<run.folder>/<stage>-<digest>/`; the digest covers its config, its data and the stages below it, so a
 changed config never meets an old checkpoint. A file lock lets several notebooks ask at once.
+
+As a script it trains all three, on as many processes as it is started with:
+
+    python -m lib.stages --profile laptop --data toy
+    python -m torch.distributed.run --nproc-per-node 2 -m lib.stages --profile laptop --data toy
 """
 
+import argparse
 import dataclasses
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +26,7 @@ from filelock import FileLock
 from torch import nn
 from tqdm.auto import tqdm
 
-from lib import checkpoints, config, models, training
+from lib import checkpoints, config, data, models, training
 from lib.data import to_float
 
 LOG_EVERY = 10  # steps between rows of log.csv
@@ -135,17 +142,21 @@ def obtain(run, stage, settings, inputs, begin):
     """
     folder = run.folder / f"{stage}-{config.digest(settings, inputs)}"
     checkpoints.writable(folder)  # says now, not after an hour of training, that nothing can be saved
-    with FileLock(folder / ".lock"):
+    accelerator = training.new_accelerator()
+    first = accelerator.is_main_process  # of several processes one holds the lock and writes
+    with FileLock(folder / ".lock") if first else nullcontext():
+        accelerator.wait_for_everyone()
         if checkpoints.describe(folder) is None:
-            accelerator = training.new_accelerator()
             state, faces, loop = begin(accelerator)
             seconds, rows = train(folder, stage, accelerator, state, loop, training.steps_of(settings, faces))
-            with checkpoints.atomic(folder / "log.csv") as path:
-                pd.DataFrame(rows).to_csv(path, index=False)
-            recipe = run.recipe(n_train=faces, steps=state.step, seconds=round(seconds, 1))
-            description = {"stage": stage, "config": dataclasses.asdict(settings), "recipe": recipe}
-            checkpoints.save(folder, state.modules["model"], description)
-            (folder / "state.pt").unlink(missing_ok=True)
+            if first:
+                with checkpoints.atomic(folder / "log.csv") as path:
+                    pd.DataFrame(rows).to_csv(path, index=False)
+                recipe = run.recipe(n_train=faces, steps=state.step, seconds=round(seconds, 1))
+                description = {"stage": stage, "config": dataclasses.asdict(settings), "recipe": recipe}
+                checkpoints.save(folder, state.modules["model"], description)
+                (folder / "state.pt").unlink(missing_ok=True)
+        accelerator.wait_for_everyone()
         return load(folder)
 
 
@@ -158,7 +169,8 @@ def train(folder, stage, accelerator, state, loop, steps):
         state.load_state_dict(saved["training"])
         rows, seconds = saved["rows"], saved["seconds"]
     started = last_saved = time.monotonic()
-    with tqdm(total=steps, initial=state.step, desc=stage, unit="step", mininterval=0.5) as bar:
+    first = accelerator.is_main_process
+    with tqdm(total=steps, initial=state.step, desc=stage, unit="step", mininterval=0.5, disable=not first) as bar:
         for record in loop():
             if state.step % LOG_EVERY == 0 or state.step == steps:
                 row = {"step": state.step} | {name: value.item() for name, value in record.items()}
@@ -168,11 +180,22 @@ def train(folder, stage, accelerator, state, loop, steps):
                         f"The last good state is kept in {folder}; lower learning_rate in lib/config.py"
                     )
                 rows.append(row)
-                first = next(iter(record))
-                bar.set_postfix({first: f"{row[first]:.4f}"}, refresh=False)
-                if time.monotonic() - last_saved > SAVE_EVERY:  # only here, so that no saved state holds a NaN
+                leading = next(iter(record))
+                bar.set_postfix({leading: f"{row[leading]:.4f}"}, refresh=False)
+                if (
+                    first and time.monotonic() - last_saved > SAVE_EVERY
+                ):  # here, so that no saved state holds a NaN
                     so_far = seconds + time.monotonic() - started
                     checkpoints.save_state(path, {"training": state.state_dict(), "rows": rows, "seconds": so_far})
                     last_saved = time.monotonic()
             bar.update()
     return seconds + time.monotonic() - started, rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m lib.stages", description="Train autoencoder, classifier, mapping.")
+    parser.add_argument("--profile")
+    parser.add_argument("--data")
+    parser.add_argument("--seed", type=int, default=0)
+    course = config.start(**vars(parser.parse_args()))
+    print(f"trained  {mapping(course, data.load(course)).folder}")

@@ -17,6 +17,7 @@ from lib import losses, models
 from lib.data import to_float
 
 BETAS = (0.5, 0.999)  # Sec. V-B
+LONGEST_GRADIENT = 1.0  # two or three times the usual: a cut beyond it keeps BEGAN from blowing up after a rare spike
 STALL = 0.05  # an epoch that lowers BEGAN's convergence measure by less than this share counts as stalled
 
 
@@ -70,8 +71,11 @@ def steps_of(config, n):
 def batches(accelerator, n, batch_size, start, stop, seed):
     """Yields this process's rows of each batch from step `start` to `stop`, an int64 tensor on the device.
 
-    Every epoch is a new permutation of range(n). Raises ValueError when n faces do not fill one batch.
+    Every epoch is a new permutation of range(n). Raises ValueError when n faces do not fill one batch, or a batch
+    cannot be shared evenly.
     """
+    if batch_size % accelerator.num_processes:
+        raise ValueError(f"a batch of {batch_size} cannot be shared evenly by {accelerator.num_processes} processes")
     per_epoch = n // batch_size
     if per_epoch == 0:
         raise ValueError(f"{n} faces do not fill one batch of {batch_size}; add faces or lower the batch size")
@@ -88,7 +92,8 @@ def batches(accelerator, n, batch_size, start, stop, seed):
 def descend(accelerator, *pairs):
     """One simultaneous step of several players: each (optimizer, loss) moves that optimizer's parameters alone.
 
-    All gradients are taken before any parameter moves, so players may share one forward pass.
+    All gradients are taken before any parameter moves, so players may share one forward pass. A gradient longer than
+    LONGEST_GRADIENT is cut to it.
     """
     every = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer, _ in pairs]
     gradients = [
@@ -98,6 +103,7 @@ def descend(accelerator, *pairs):
     for parameters, gradient, (optimizer, _) in zip(every, gradients, pairs, strict=True):
         for p, g in zip(parameters, gradient, strict=True):
             p.grad = accelerator.reduce(g, "mean")
+        nn.utils.clip_grad_norm_(parameters, LONGEST_GRADIENT)
         optimizer.step()
 
 

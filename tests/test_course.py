@@ -150,6 +150,11 @@ def test_folder_from_the_environment_is_made_absolute(calls, tmp_path, monkeypat
     assert os.environ["COURSE_DATA"] == str((tmp_path / "faces").resolve())
 
 
+def test_jupyterlab_gets_further_arguments(calls):
+    course.main(["lab", "--no-browser"])
+    assert calls[0][-1] == "--no-browser"
+
+
 def test_pytest_gets_further_arguments(calls):
     course.main(["test", "-k", "losses"])
     course.main(["test", "tests/test_losses.py"])

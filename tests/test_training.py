@@ -54,13 +54,21 @@ STAGES = ("autoencoder", "classifier", "mapping")
 
 def test_descend_moves_each_player_by_its_own_loss_alone(accelerator):
     one, other = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.constant_(one.weight, 2.0)
-    torch.nn.init.constant_(other.weight, 3.0)
+    torch.nn.init.constant_(one.weight, 0.2)
+    torch.nn.init.constant_(other.weight, 0.3)
     sgd = [torch.optim.SGD(module.parameters(), lr=0.1) for module in (one, other)]
-    y = other(one(torch.ones(1, 1))).squeeze()  # y = 6 through both; dy/d one = 3, dy/d other = 2
+    y = other(one(torch.ones(1, 1))).squeeze()  # y = 0.06 through both; dy/d one = 0.3, dy/d other = 0.2
     training.descend(accelerator, (sgd[0], y), (sgd[1], -y))
-    assert one.weight.item() == pytest.approx(2.0 - 0.1 * 3)
-    assert other.weight.item() == pytest.approx(3.0 + 0.1 * 2)  # with the gradient at the old `one`
+    assert one.weight.item() == pytest.approx(0.2 - 0.1 * 0.3)
+    assert other.weight.item() == pytest.approx(0.3 + 0.1 * 0.2)  # with the gradient at the old `one`
+
+
+def test_descend_cuts_a_gradient_that_is_too_long(accelerator):
+    layer = torch.nn.Linear(2, 1, bias=False)
+    before = layer.weight.detach().clone()
+    loss = layer(torch.tensor([[300.0, 400.0]])).squeeze()  # gradient (300, 400), length 500
+    training.descend(accelerator, (torch.optim.SGD(layer.parameters(), lr=1.0), loss))
+    assert_close(before - layer.weight, torch.tensor([[0.6, 0.8]]) * training.LONGEST_GRADIENT)
 
 
 def test_autoencoder_step_routes_gradients(accelerator, faces):

@@ -1,0 +1,265 @@
+"""The arms of the recognition study (Sec. V-D) as data: what each trains on, by which loss, and how it decides.
+
+`ARMS` holds every arm by name. An arm of your own, or of another generator, is one more `Arm`: its `build` gets a
+`Context` and a numpy Generator and returns (images uint8 (n, 3, S, S), labels bool (n, A)). No arm sees a test face.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+import numpy as np
+import torch
+from torch import nn
+
+from lib import data, imbalance, stages, training
+from lib.augmentation import dynamic_balancing, generate, random_doubling, transformed
+
+CANDIDATES = 16  # rare rows among which `editing` looks for the one nearest to a face
+
+
+class Unavailable(Exception):
+    """This arm cannot be made from this data; the message says why."""
+
+
+class Context:
+    """What arms are made of: the training faces, and stages trained on them, each obtained when first asked for."""
+
+    def __init__(self, run, faces):
+        self.run, self.faces = run, faces
+        self.device = training.new_accelerator().device
+
+    @cached_property
+    def train(self):
+        """The training faces as FaceData."""
+        return self.faces.part("train")
+
+    @cached_property
+    def autoencoder(self):
+        """The frozen Autoencoder."""
+        return stages.autoencoder(self.run, self.faces).model.to(self.device)
+
+    @cached_property
+    def z(self):
+        """Embeddings of the training faces, float32 tensor (N, Z) on the device."""
+        batches = torch.from_numpy(np.array(self.train.images)).split(256)
+        return torch.cat([stages.embed(self.autoencoder.encoder, batch.to(self.device)) for batch in batches])
+
+    @cache  # noqa: B019 (a context lives as long as its study)
+    def mapping(self, rounds=1, **changes):
+        """Φ as a Trained stage. `rounds` > 1: its guide is a classifier trained on what Φ of the round before adds to
+        the training faces by dynamic balancing (Table 4). `changes` replace fields of MappingConfig."""
+        if rounds == 1:
+            return stages.mapping(self.run, self.faces, **changes)
+        before = self.mapping(rounds - 1, **changes)
+        images, a = balancing(self, np.random.default_rng(self.run.seed), rounds=rounds - 1, **changes)
+        augmented = data.FaceData(
+            images, a, self.faces.names, np.repeat("train", len(a)), np.arange(len(a)).astype(str), self.faces.source,
+            key=f"{self.faces.key}-{before.digest}",
+        )  # fmt: skip
+        guide = stages.classifier(self.run, augmented)
+        settings = dataclasses.replace(before.config)
+
+        def begin(accelerator):
+            images, a = stages.tensors(self.train, accelerator.device)
+            state = training.mapping_state(settings, accelerator.device)
+            fixed = self.z, self.autoencoder.decoder, guide.model.to(accelerator.device)
+            return (
+                state,
+                len(images),
+                lambda: training.train_mapping(accelerator, state, images, a, *fixed, settings),
+            )
+
+        return stages.obtain(self.run, "mapping", settings, [self.faces.key, before.digest, guide.digest], begin)
+
+    def imagine(self, a, **generator):
+        """Faces for the labels `a`, (n, A) -> uint8 (n, 3, S, S). `generator` goes to `mapping`."""
+        return generate(self.mapping(**generator).model, self.autoencoder.decoder, a, device=self.device)
+
+    def decode(self, z):
+        """Faces for embeddings, (n, Z) -> uint8 (n, 3, S, S)."""
+        return generate(nn.Identity(), self.autoencoder.decoder, z.cpu(), device=self.device)
+
+    @torch.inference_mode()
+    def phi(self, a):
+        """Φ(a): embeddings of labels, (n, A) -> float32 tensor (n, Z) on the device."""
+        model = self.mapping().model.to(self.device)
+        return model(torch.as_tensor(a, dtype=torch.float32, device=self.device))
+
+    def with_train(self, images, a):
+        """The training faces followed by new ones."""
+        return np.concatenate([self.train.images, images]), np.concatenate([self.train.attributes, a])
+
+
+# --- Training sets: (context, rng, **options) -> (images, labels). `times` is the size after augmentation / before ---
+
+
+def original(context, rng):
+    """The training faces."""
+    return context.train.images, context.train.attributes
+
+
+def traditional(context, rng, name, times=2):
+    """Training faces and `times` - 1 transformed copies of each: "flip", "crop" or "erase"."""
+    images = transformed(context.train.images, name, times - 1, seed=int(rng.integers(2**31)))
+    return context.with_train(images, np.tile(context.train.attributes, (times - 1, 1)))
+
+
+def doubling(context, rng, times=2, **generator):
+    """Sec. IV-A: training faces and generated ones, each label vector with one attribute flipped."""
+    a = random_doubling(context.train.attributes[draw_rows(context, rng, times)], rng)
+    return context.with_train(context.imagine(a, **generator), a)
+
+
+def balancing(context, rng, times=2, conflicts="literal", **generator):
+    """Sec. IV-B: training faces and generated ones with dynamically balanced labels."""
+    n = extra(context, times)
+    a, _ = dynamic_balancing(context.train.attributes, n, rng, conflicts=conflicts, names=context.train.names)
+    return context.with_train(context.imagine(a, **generator), a)
+
+
+def generated_only(context, rng):
+    """No real face: one generated for the labels of each training face."""
+    return context.imagine(context.train.attributes), context.train.attributes
+
+
+def reconstructions(context, rng):
+    """Training faces and the same ones after Encoder and Decoder: what smoothing alone does, without new labels."""
+    return context.with_train(context.decode(context.z), context.train.attributes)
+
+
+def editing(context, rng, times=2):
+    """Training faces and edited ones: x' = Decoder(z + Φ(a') - Φ(a)) for a face with labels a.
+
+    a' is an observed label vector with rare values, the one most like `a` among a few, so that each face is changed as
+    little as possible and stays recognisably itself.
+    """
+    a, rows = context.train.attributes, draw_rows(context, rng, times)
+    rare = rng.choice(len(a), size=(len(rows), CANDIDATES), p=imbalance.rarity(a))
+    distance = np.stack([(a[column] != a[rows]).sum(axis=1) for column in rare.T], axis=1)
+    distance[distance == 0] = a.shape[1] + 1  # a face turned into itself is no new one
+    a1 = a[rare[np.arange(len(rows)), distance.argmin(axis=1)]]
+    return context.with_train(context.decode(context.z[rows] + context.phi(a1) - context.phi(a[rows])), a1)
+
+
+def residual(context, rng, times=2):
+    """Training faces and generated ones made individual: x' = Decoder(Φ(a') + r), r = z - Φ(a) of *any* training face.
+
+    The formula of `editing` read the other way round: the labels come first, an observed vector with rare values, and
+    what Φ cannot know (pose, light, person) is borrowed from a face that need not resemble it.
+    """
+    a, rows = context.train.attributes, draw_rows(context, rng, times)
+    a1 = a[rng.choice(len(a), size=len(rows), p=imbalance.rarity(a))]
+    return context.with_train(context.decode(context.phi(a1) + context.z[rows] - context.phi(a[rows])), a1)
+
+
+def resampled(context, rng):
+    """As many training faces, drawn with replacement, those with rare values more often."""
+    rows = rng.choice(len(context.train), size=len(context.train), p=imbalance.rarity(context.train.attributes))
+    return context.train.images[rows], context.train.attributes[rows]
+
+
+def more_real(context, rng, times=2):
+    """The oracle: training faces and as many other real ones (drawn faces: fresh ones) as a generator would add."""
+    run, train, n = context.run, context.train, extra(context, times)
+    cache = run.folder.parent / "cache"
+    if run.source == "toy":
+        pool = data.draw({"train": int(train.files.astype(int).max()) + 1 + n}, train.size, cache)
+    else:
+        pool = data.read(run.source, train.size, cache).part("train")
+    spare = np.flatnonzero(~np.isin(pool.files, train.files))
+    if len(spare) < n:
+        raise Unavailable(f"only {len(spare):,} of {n:,} training faces are held back from profile {run.profile.name}")
+    more = pool.take(np.sort(rng.choice(spare, size=n, replace=False)))
+    return context.with_train(more.images, more.attributes)
+
+
+def extra(context, times):
+    """Number of faces that make the training set `times` as large."""
+    return round((times - 1) * len(context.train))
+
+
+def draw_rows(context, rng, times):
+    """Rows of the training faces that new ones start from: random permutations of all, one after the other."""
+    n, faces = extra(context, times), len(context.train)
+    return np.concatenate([rng.permutation(faces) for _ in range(n // faces + 1)])[:n]
+
+
+# --- Decisions: (logits of any faces, Answers of this network) -> scores; above 0 the attribute is recognised --------
+
+
+def at_zero(logits, answers):
+    """The usual decision: more likely than not."""
+    return logits
+
+
+def majority(logits, answers):
+    """Each attribute's majority among the training faces, whatever the face."""
+    return np.broadcast_to(answers.prevalence - 0.5, logits.shape)
+
+
+def adjusted(logits, answers):
+    """Logit adjustment: as if every attribute were carried by half of the faces."""
+    return imbalance.adjust_logits(logits, answers.prevalence)
+
+
+def tuned(logits, answers):
+    """A threshold per attribute, the best for balanced accuracy on the validation faces."""
+    return logits - answers.thresholds
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to make a recogniser. Arms that differ in nothing but `decide` share their trained networks."""
+
+    name: str
+    group: str
+    build: Callable = original
+    options: dict = field(default_factory=dict)  # of `build`
+    loss: Callable = imbalance.cross_entropy  # (logits, a, prevalence) -> scalar
+    decide: Callable = at_zero
+
+    @property
+    def training(self):
+        """What the trained network depends on, in plain words."""
+        return [self.build.__name__, self.options, self.loss.__name__]
+
+
+TABLE = [
+    Arm("none", "reference"),
+    Arm("majority", "reference", decide=majority),
+    *(
+        Arm(f"{name} {times}x", "traditional", traditional, {"name": name, "times": times})
+        for name in ("flip", "crop", "erase")
+        for times in (2, 4)
+    ),
+    Arm("doubling", "the paper's", doubling),
+    Arm("balancing", "the paper's", balancing),
+    Arm("doubling 1.5x", "the paper's", doubling, {"times": 1.5}),
+    Arm("doubling 3x", "the paper's", doubling, {"times": 3}),
+    Arm("balancing 1.5x", "the paper's", balancing, {"times": 1.5}),
+    Arm("balancing 3x", "the paper's", balancing, {"times": 3}),
+    Arm("doubling, no perceptual loss", "the paper's", doubling, {"weight_perceptual": 0.0}),
+    Arm("balancing, no perceptual loss", "the paper's", balancing, {"weight_perceptual": 0.0}),
+    Arm("balancing, 2 rounds", "the paper's", balancing, {"rounds": 2}),
+    Arm("balancing, 3 rounds", "the paper's", balancing, {"rounds": 3}),
+    Arm("balancing, no conflicts", "past the paper", balancing, {"conflicts": "avoid"}),
+    Arm("editing", "past the paper", editing),
+    Arm("residual", "past the paper", residual),
+    Arm("tuned thresholds", "cheap remedies", decide=tuned),
+    Arm("logit adjustment", "cheap remedies", decide=adjusted),
+    Arm("re-weighting", "cheap remedies", loss=imbalance.weighted_cross_entropy),
+    Arm("resampling", "cheap remedies", resampled),
+    Arm("focal loss", "cheap remedies", loss=imbalance.focal),
+    Arm("asymmetric loss", "cheap remedies", loss=imbalance.asymmetric),
+    Arm("generated only", "controls", generated_only),
+    Arm("reconstructions", "controls", reconstructions),
+    Arm("more real faces", "oracle", more_real),
+]
+ARMS = {arm.name: arm for arm in TABLE}
+
+#: What notebook 06 runs itself: four trainings per seed.
+SHORT = ("none", "majority", "tuned thresholds", "doubling", "balancing", "more real faces")
+#: The sizes of Fig. 10, smallest first.
+SIZES = ("none", "balancing 1.5x", "balancing", "balancing 3x")

@@ -1,0 +1,59 @@
+"""Cheap remedies for a long tail of attributes, the ones that any generated data has to beat.
+
+`logits` and labels `a` are (B, A), labels 0/1 as float32; `prevalence` (A,) is the share of the training faces that
+carry each attribute, kept away from 0 and 1 by `prevalence`.
+"""
+
+import numpy as np
+import torch
+from scipy.special import logit
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torchvision.ops import sigmoid_focal_loss
+
+from lib import losses
+
+
+def prevalence(a):
+    """Share of the faces (N, A) that carry each attribute, float32 (A,), at least half a face from 0 and from 1."""
+    a = np.asarray(a, dtype=bool)
+    return ((a.sum(axis=0) + 0.5) / (len(a) + 1)).astype(np.float32)
+
+
+def cross_entropy(logits, a, prevalence):
+    """Eq. 8, no remedy."""
+    return losses.attribute_cross_entropy(logits, a)
+
+
+def weighted_cross_entropy(logits, a, prevalence):
+    """Eq. 8 with each attribute's positives weighted (1 - p) / p, so that both classes weigh the same."""
+    return binary_cross_entropy_with_logits(logits, a, pos_weight=(1 - prevalence) / prevalence)
+
+
+def focal(logits, a, prevalence, gamma=2.0):
+    """Focal loss (Lin et al., 2017): what is recognised well already counts little."""
+    return sigmoid_focal_loss(logits, a, alpha=-1, gamma=gamma, reduction="mean")
+
+
+def asymmetric(logits, a, prevalence, gamma_positive=1.0, gamma_negative=4.0, margin=0.05):
+    """Asymmetric loss (Ridnik et al., 2021): a focal loss harder on negatives, of which the easiest do not count."""
+    positive = torch.sigmoid(logits.float())
+    negative = (1 - positive + margin).clamp(max=1)
+    loss = a * (1 - positive) ** gamma_positive * torch.log(positive.clamp(min=1e-8))
+    loss = loss + (1 - a) * (1 - negative) ** gamma_negative * torch.log(negative.clamp(min=1e-8))
+    return -loss.mean()
+
+
+def adjust_logits(logits, prevalence):
+    """Logit adjustment (Menon et al., 2021): subtract each attribute's prior log-odds."""
+    return logits - logit(prevalence)
+
+
+def rarity(a):
+    """Sampling probabilities of rows (N, A) -> (N,): each row weighs 1 / how frequent its rarest value is.
+
+    Absence counts as a value too: faces without No_Beard are rarer than those with it.
+    """
+    a = np.asarray(a, dtype=bool)
+    share = a.mean(axis=0)
+    rarest = np.where(a, share, 1 - share).min(axis=1)
+    return (1 / rarest) / (1 / rarest).sum()
