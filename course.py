@@ -130,10 +130,10 @@ def test(_, arguments):
     return subprocess.call(command, cwd=ROOT)
 
 
-def lab(_, __):
-    """open JupyterLab on the first notebook"""
+def lab(_, arguments):
+    """open JupyterLab on the first notebook; further arguments go to it (--no-browser, --port ...)"""
     first = next(NOTEBOOKS.glob("00_*.ipynb"), NOTEBOOKS)
-    return subprocess.call([sys.executable, "-m", "jupyterlab", str(first.relative_to(ROOT))], cwd=ROOT)
+    return subprocess.call([sys.executable, "-m", "jupyterlab", str(first.relative_to(ROOT)), *arguments], cwd=ROOT)
 
 
 def doctor(_, __):
@@ -157,7 +157,7 @@ def main(arguments):
         if command is run:
             choice.add_argument("--save", action="store_true", help="also store the outputs in notebooks/")
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command is not test:
+    if rest and options.command not in (test, lab):
         parser.error(f"unknown: {' '.join(rest)}")
 
     # The notebooks' kernels start elsewhere: they get the options by the environment, and the folder in full.

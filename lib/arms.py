@@ -4,7 +4,6 @@
 `Context` and a numpy Generator and returns (images uint8 (n, 3, S, S), labels bool (n, A)). No arm sees a test face.
 """
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -59,7 +58,7 @@ class Context:
             key=f"{self.faces.key}-{before.digest}",
         )  # fmt: skip
         guide = stages.classifier(self.run, augmented)
-        settings = dataclasses.replace(before.config)
+        settings = before.config
 
         def begin(accelerator):
             images, a = stages.tensors(self.train, accelerator.device)

@@ -119,7 +119,7 @@ PROFILES = {
         AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=6, learning_rate=8e-4),
         ClassifierConfig(size=32, filters=16, epochs=8, learning_rate=5e-4),
         MappingConfig(size=32, filters=16, epochs=4, learning_rate=5e-4),
-        RecognitionConfig(filters=24, steps=800, learning_rate=5e-4, seeds=(0, 1, 2)),
+        RecognitionConfig(filters=16, steps=800, learning_rate=1e-3),
     ),
     "paper": Profile(  # the paper's sizes
         "paper",

@@ -1,0 +1,310 @@
+"""Figures of the paper and of the course: arrays and tables in, a matplotlib Figure out; `show` puts it on the page.
+
+Importing this module sets the course's style, so figures that a notebook draws by itself look alike.
+"""
+
+import base64
+import html
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from IPython.display import display
+
+from lib.attributes import ABBREVIATIONS
+
+#: Okabe and Ito's palette, which all kinds of colour vision tell apart.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # with the colours, so that a figure can be read in grey
+
+#: The two compositions that Fig. 1 of the paper names.
+FIGURE_1 = (("Attractive", "No_Beard", "Young"), ("Mouth_Slightly_Open", "Oval_Face", "Receding_Hairline"))
+
+WIDTH = 9.0  # inches, of a page
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 100,
+        "savefig.dpi": 100,
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.prop_cycle": cycler(color=COLOURS),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "legend.fontsize": 9,
+    }
+)
+
+
+def show(fig, alt, caption=None):
+    """Put a figure on the page as HTML with its alternative text, and close it. Raises ValueError if `alt` is empty."""
+    display(Shown(figure_html(fig, alt, caption), alt))
+    plt.close(fig)
+
+
+class Shown:
+    """What `show` displays: HTML on a page, the alternative text anywhere else."""
+
+    def __init__(self, page, alt):
+        self.page, self.alt = page, alt
+
+    def _repr_html_(self):
+        return self.page
+
+    def __repr__(self):
+        return self.alt
+
+
+def figure_html(fig, alt, caption=None):
+    """A <figure> with the picture in it. The alternative text stands in the HTML, where every viewer keeps it."""
+    if not alt.strip():
+        raise ValueError("a figure needs an alternative text that says what is to be seen")
+    kind, content = picture(fig)
+    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return f'<figure style="margin:0"><img alt="{html.escape(alt)}" src="{source}">{below}</figure>'
+
+
+def picture(fig):
+    """("png" or "jpeg", bytes) of a figure: JPEG if there are images in it and it is the smaller one."""
+    versions = []
+    for kind in ("png", "jpeg") if any(ax.images for ax in fig.axes) else ("png",):
+        file = io.BytesIO()
+        fig.savefig(file, format=kind, pil_kwargs={"quality": 90} if kind == "jpeg" else None)
+        versions.append((kind, file.getvalue()))
+    return min(versions, key=lambda version: len(version[1]))
+
+
+def readable(name):
+    """An attribute's name as words: "Wearing_Hat" becomes "Wearing Hat"."""
+    return name.replace("_", " ")
+
+
+def abbreviation(name):
+    """The paper's abbreviation of an attribute of CelebA (Sec. V-A); other names stay as they are."""
+    return ABBREVIATIONS.get(name, readable(name))
+
+
+# --- Faces ------------------------------------------------------------------------------------------------------------
+
+
+def faces(images, columns=8, row_labels=None, titles=None, title=None):
+    """Faces in rows of `columns`, read from left to right.
+
+    images       (n, 3, H, W) uint8, array or tensor. Raises TypeError for anything else.
+    row_labels   one word or two left of each row
+    titles       above the first, second ... face; there may be fewer than faces
+    title        above all
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise TypeError(
+            f"faces are drawn from uint8 images (n, 3, H, W), these are {images.dtype} {images.shape}; "
+            "data.to_uint8 converts what a model gives"
+        )
+    row_labels, titles = list(row_labels or []), list(titles or [])
+    ratio = images.shape[3] / images.shape[2]
+    gap, left = 0.06, max((_text_width(label, 9) for label in row_labels), default=0)
+    step = min(1.15 * ratio + gap, (WIDTH - left) / columns)  # from one face to the next, in inches
+    height = (step - gap) / ratio
+    widest = max((_text_width(text, 1) for text in titles), default=0.1)
+    font_size = float(np.clip((step - gap) / widest, 5.5, 9))
+    rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
+
+    fig = plt.figure()
+    ax = fig.add_axes((0, 0, 1, 1))
+    bottom = 0.3 if title else 0.0
+    for number, row in enumerate(rows):
+        lines = max((1 + text.count("\n") for text in titles[row.start : row.stop]), default=0)
+        top = bottom + gap + lines * font_size * 1.3 / 72
+        bottom = top + height
+        for column, i in enumerate(row):
+            x = left + gap + column * step
+            ax.imshow(images[i].transpose(1, 2, 0), extent=(x, x + step - gap, bottom, top), aspect="auto")
+            if i < len(titles):
+                ax.text(x + (step - gap) / 2, top - 0.02, titles[i], fontsize=font_size, ha="center", va="bottom")
+        if number < len(row_labels):
+            ax.text(left, (top + bottom) / 2, row_labels[number], fontsize=9, ha="right", va="center")
+    width = left + gap + min(columns, len(images)) * step
+    if title:
+        ax.text(left + gap, 0.17, title, fontsize=11, va="center")
+        width = max(width, left + gap + _text_width(title, 11))
+    fig.set_size_inches(width, bottom + gap)
+    ax.set(xlim=(0, width), ylim=(bottom + gap, 0))
+    ax.axis("off")
+    return fig
+
+
+def on_off(pairs, names, title, columns=5):
+    """Contact sheet: for each attribute the same person without and with it.
+
+    `pairs` (A, 2, 3, S, S) uint8, `names` of the A attributes.
+    """
+    return faces(np.concatenate([pairs[:, 0], pairs[:, 1]], axis=-1), columns, titles=map(readable, names), title=title)
+
+
+def _text_width(text, font_size):
+    """About how wide the longest line of a text is, in inches."""
+    return max(len(line) for line in text.split("\n")) * font_size * 0.56 / 72
+
+
+# --- Training ---------------------------------------------------------------------------------------------------------
+
+
+def curves(log, panels, smooth=1):
+    """Training curves over the steps, a panel for each entry of `panels`.
+
+    log      DataFrame with a column `step`, as in a stage's log.csv
+    panels   title -> list of columns
+    smooth   rows to average; the rows themselves stay visible behind
+    """
+    across = 2 if len(panels) == 4 else min(len(panels), 3)
+    down = -(-len(panels) // across)
+    fig, axes = plt.subplots(
+        down, across, figsize=(max(WIDTH * across / 3, 5), 2.6 * down), squeeze=False, layout="constrained"
+    )
+    for ax, (title, columns) in zip(axes.flat, panels.items(), strict=False):
+        for column, colour in zip(columns, COLOURS, strict=False):
+            if smooth > 1:
+                ax.plot(log["step"], log[column], color=colour, alpha=0.25, linewidth=0.8)
+            average = log[column].rolling(smooth, min_periods=1, center=True).mean()
+            ax.plot(log["step"], average, color=colour, label=readable(column))
+        ax.set(title=title, xlabel="step")
+        if len(columns) > 1:
+            ax.legend()
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    return fig
+
+
+# --- Statistics -------------------------------------------------------------------------------------------------------
+
+
+def long_tail(table, title, marked=FIGURE_1):
+    """Fig. 1: the number of faces of every composition, largest first.
+
+    `table` is what attributes.compositions gives. Compositions in `marked` that it holds are named in the figure.
+    """
+    fig, ax = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
+    count = table["count"].to_numpy()
+    rank = np.arange(1, len(count) + 1)
+    ax.fill_between(rank, count, step="mid", color=COLOURS[5], alpha=0.5)
+    ax.step(rank, count, where="mid", color=COLOURS[0])
+    place = {frozenset(names): i for i, names in enumerate(table["attributes"])}
+    for composition, colour in zip(marked, (COLOURS[3], COLOURS[2]), strict=False):
+        i = place.get(frozenset(composition))
+        if i is not None:
+            text = f"{' + '.join(map(readable, composition))}: {count[i]:,} faces, rank {i + 1:,}"
+            ax.plot(rank[i], count[i], "o", color=colour)
+            ax.annotate(text, (rank[i], count[i]), (14, 12), textcoords="offset points", color=colour)
+    ax.set(title=title, xlabel="compositions, from frequent to rare", ylabel="number of faces")
+    ax.set(xlim=(1 - 0.01 * len(rank), len(rank)), ylim=(0, 1.2 * count[0]))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_formatter("{x:,.0f}")
+    return fig
+
+
+def attribute_counts(sets, names, title):
+    """Fig. 4: the number of faces that carry each attribute, in several sets of labels.
+
+    `sets` maps a label to the counts (A,) of a set; attributes stand in the order of the first one, largest first.
+    """
+    order = np.argsort(-np.asarray(next(iter(sets.values()))), kind="stable")
+    fig, ax = plt.subplots(figsize=(WIDTH, 4.4), layout="constrained")
+    _lines(ax, {label: np.asarray(counts)[order] for label, counts in sets.items()})
+    names = [names[i] for i in order]
+    ax.set_xticks(range(len(names)), map(abbreviation, names), rotation=90, fontsize=8)
+    above = ax.secondary_xaxis("top")
+    above.set_xticks(range(len(names)), map(readable, names), rotation=90, fontsize=8)
+    ax.set(ylabel="number of faces")
+    ax.legend()
+    fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def pair_counts(sets, names, title, most=40):
+    """Fig. 5: the `most` frequent (a) and `most` rare (b) compositions of two attributes, in several sets of labels.
+
+    `sets` maps a label to the co-occurrence counts (A, A) of a set; the first one decides which pairs are shown.
+    """
+    one, other = np.triu_indices(len(names), k=1)
+    counts = {label: np.asarray(co)[one, other] for label, co in sets.items()}
+    order = np.argsort(-next(iter(counts.values())), kind="stable")
+    fig, axes = plt.subplots(2, 1, figsize=(WIDTH, 6), layout="constrained")
+    for ax, rows, which in zip(
+        axes, (order[:most], order[-most:]), ("(a) the {} most frequent", "(b) the {} rarest"), strict=True
+    ):
+        _lines(ax, {label: count[rows] for label, count in counts.items()})
+        labels = [f"{abbreviation(names[one[i]])} + {abbreviation(names[other[i]])}" for i in rows]
+        ax.set_xticks(range(len(rows)), labels, rotation=90, fontsize=8)
+        ax.set(title=f"{which.format(len(rows))} of {len(order):,} pairs", ylabel="number of faces")
+    axes[0].legend()
+    fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def _lines(ax, series):
+    """A marked line for each entry of `series`, label -> (n,) values; the first ones wider, to be seen under others."""
+    widths = (3.0, 1.5, 1.0)
+    for (label, values), colour, marker, width in zip(series.items(), COLOURS, MARKERS, widths, strict=False):
+        ax.plot(values, marker=marker, markersize=3 + width, linewidth=width, color=colour, label=label)
+    ax.set(xlim=(-0.7, len(values) - 0.3), ylim=(0, None))
+    ax.yaxis.set_major_formatter("{x:,.0f}")
+
+
+def heat_map(values, names, title, unit):
+    """A matrix over pairs of attributes, (A, A) in [-1, 1], such as correlations; `unit` stands at the colour bar."""
+    fig, ax = plt.subplots(figsize=(8, 7.2), layout="constrained")
+    mesh = ax.pcolormesh(values, cmap="PuOr_r", vmin=-1, vmax=1)
+    ticks, labels = np.arange(len(names)) + 0.5, [readable(name) for name in names]
+    ax.set_xticks(ticks, labels, rotation=90, fontsize=7)
+    ax.set_yticks(ticks, labels, fontsize=7)
+    ax.set(title=title, aspect="equal")
+    ax.invert_yaxis()
+    ax.grid(False)
+    fig.colorbar(mesh, ax=ax, shrink=0.6, label=unit)
+    return fig
+
+
+# --- Recognition ------------------------------------------------------------------------------------------------------
+
+
+def arms(table, title, unit, majority=None):
+    """Arms of a comparison: a dot and an interval each, in the order of the table, from top to bottom.
+
+    table      DataFrame with columns arm, value, low, high
+    unit       what the values are, such as "accuracy"
+    majority   the value of the constant answer, a dotted line
+    """
+    fig, ax = plt.subplots(figsize=(7, 0.35 * len(table) + 1.2), layout="constrained")
+    rows = np.arange(len(table))
+    ax.hlines(rows, table["low"], table["high"], color=COLOURS[0], linewidth=2)
+    ax.plot(table["value"], rows, "o", color=COLOURS[0])
+    if majority is not None:
+        ax.axvline(majority, color=COLOURS[6], linestyle=":", label="majority answer")
+        ax.legend()
+    ax.set_yticks(rows, table["arm"])
+    ax.set(title=title, xlabel=unit, ylim=(len(table) - 0.5, -0.5))
+    return fig
+
+
+def per_attribute(table, title, unit):
+    """A row of dots for each attribute, one for every column of `table`, joined by a line.
+
+    `table` is a DataFrame with the attributes' names as index, in the order from top to bottom.
+    """
+    fig, ax = plt.subplots(figsize=(7, 0.19 * len(table) + 1.3), layout="constrained")
+    rows = np.arange(len(table))
+    ax.hlines(rows, table.min(axis=1), table.max(axis=1), color="#bbbbbb")
+    for column, colour, marker in zip(table.columns, COLOURS, MARKERS, strict=False):
+        ax.plot(table[column], rows, marker, markersize=5, color=colour, label=column)
+    ax.set_yticks(rows, map(readable, table.index), fontsize=8)
+    ax.set(title=title, xlabel=unit, ylim=(len(table) - 0.4, -0.6))
+    ax.legend(fontsize=8)
+    return fig

@@ -1,0 +1,324 @@
+"""Does it help? The recognition study of Sec. V-D: arms x seeds, the same number of steps for each, with intervals.
+
+    study = recognition.Study(run, faces)          # arms of lib/arms.py, seeds of the profile
+    study.table()                                  # trains what is missing; a row per arm and seed
+    study.intervals(), study.per_attribute()
+
+Every trained network leaves its answers, not its weights, in one file under `results/recognition/`; the file's name
+holds a digest of all that decided them, so a stopped study goes on where it was and a changed one starts anew. A
+network meets the test faces once, after its last step; thresholds and sizes are chosen on the validation faces.
+
+As a script it runs every arm, then the protocols of Tables 2 (same epochs) and 3:
+
+    python -m lib.recognition --profile laptop --data toy
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+from torch import nn
+from tqdm.auto import tqdm
+
+from lib import arms as arms_
+from lib import attributes, checkpoints, config, data, imbalance, metrics, models, training
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "worst_recall")
+WITH_INTERVAL = ("accuracy", "balanced_accuracy", "accuracy_tuned", "balanced_accuracy_tuned")
+
+
+def attgan_classifier(size, attributes):
+    """The recogniser of Table 3, as STGAN's authors published it for AttGAN's 13 attributes: x -> logits (B, A).
+
+    Five times two 3x3 convolutions with batch norm and a pooling, 16 to 256 filters; then 512 features.
+    """
+    layers, width = [], 3
+    for filters in (16, 32, 64, 128, 256):
+        for _ in range(2):
+            layers += [nn.Conv2d(width, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU()]
+            width = filters
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(models.flat_features(size, 16), 512), nn.ReLU(), nn.Linear(512, attributes)
+    )
+
+
+def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy):
+    """Train `model` for exactly `steps` steps on images uint8 (n, 3, S, S) and labels bool (n, A), both arrays.
+
+    Batches and their order depend on `seed` and n alone. `settings` is a RecognitionConfig. Returns the model.
+    """
+    accelerator = training.new_accelerator()
+    model = model.to(accelerator.device).train()
+    images = torch.from_numpy(np.array(images)).to(accelerator.device)
+    labels = torch.from_numpy(np.array(a)).to(accelerator.device)
+    prevalence = torch.from_numpy(imbalance.prevalence(a)).to(accelerator.device)
+    optimizer = training.adam([model], settings.learning_rate)
+    rows = training.batches(accelerator, len(images), settings.batch_size, 0, steps, seed)
+    for batch in tqdm(rows, total=steps, desc="recogniser", unit="step", leave=False, delay=1):
+        with accelerator.autocast():
+            value = loss(model(data.to_float(images[batch])), labels[batch].float(), prevalence)
+        training.descend(accelerator, (optimizer, value))
+    return model.eval()
+
+
+@torch.inference_mode()
+def predict(model, images, batch_size=500):
+    """Logits of uint8 images (n, 3, S, S), float32 (n, A)."""
+    device = next(model.parameters()).device
+    starts = range(0, len(images), batch_size)
+    batches = (torch.from_numpy(np.array(images[start : start + batch_size])).to(device) for start in starts)
+    return torch.cat([model(data.to_float(batch)).float().cpu() for batch in batches]).numpy()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a trained network says, and what a decision may be based on."""
+
+    val: np.ndarray  # logits of the validation faces, float32 (V, A)
+    test: np.ndarray  # logits of the test faces, float32 (T, A)
+    a_val: np.ndarray  # labels of the validation faces, bool (V, A)
+    prevalence: np.ndarray  # of the training faces, float32 (A,)
+    recipe: dict  # how it was trained
+
+    @cached_property
+    def thresholds(self):
+        """Per attribute, chosen on the validation faces; (A,)."""
+        return metrics.best_thresholds(self.a_val, self.val)
+
+
+class Study:
+    """Arms x seeds on one set of faces.
+
+    arms         names in `arms.ARMS`, or Arm objects; default `arms.SHORT`
+    seeds        of initial weights, batches and drawn labels; default those of the profile. The generator is one and
+                 the same for all seeds: the intervals do not tell how another training of it would have come out
+    same_epochs  False: every arm takes the profile's number of steps. True: as many passes over its own training set
+                 as `none` takes over the real faces, so larger sets get more steps (the paper's protocol)
+    targets      names of the attributes to recognise; default all. Generators still know all of them
+    attgan       True: recognise with `attgan_classifier` instead of the paper's Classifier
+
+    Raises ValueError for an arm or attribute that does not exist.
+    """
+
+    def __init__(self, run, faces, arms=arms_.SHORT, seeds=None, same_epochs=False, targets=None, attgan=False):
+        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in arms_.ARMS]
+        if unknown:
+            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(arms_.ARMS)}")
+        self.run, self.faces, self.settings = run, faces, run.profile.recognition
+        self.arms = {arm.name: arm for arm in (arms_.ARMS[arm] if isinstance(arm, str) else arm for arm in arms)}
+        self.seeds = self.settings.seeds if seeds is None else tuple(seeds)
+        self.same_epochs, self.attgan = same_epochs, attgan
+        self.targets = tuple(targets or faces.names)
+        self.columns = [attributes.index(faces.names, name) for name in self.targets]
+        self.context = arms_.Context(run, faces)
+        self.val = faces.part("val")
+        self.folder = run.folder / "results"
+        self.memory = {}
+        settings = {name: value for name, value in asdict(self.settings).items() if name != "seeds"}
+        guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
+        self.digest = config.digest(faces.key, settings, *guides, same_epochs, self.targets, attgan)
+
+    def network(self):
+        """A fresh recogniser."""
+        if self.attgan:
+            return attgan_classifier(self.faces.size, len(self.targets))
+        return models.AttributeClassifier(self.faces.size, self.settings.filters, len(self.targets))
+
+    def answers(self, arm, seed):
+        """Answers of the network of `arm` (a name) trained from `seed`: read from its file, or trained now."""
+        arm = self.arms[arm]
+        name = f"{arm.build.__name__}-{config.digest(self.digest, arm.training)}-{seed}"
+        if name not in self.memory:
+            path = self.folder / "recognition" / f"{name}.npz"
+            checkpoints.writable(path.parent)
+            with FileLock(path.with_suffix(".lock")):
+                if not path.exists():
+                    self._train(arm, seed, path)
+            with np.load(path) as file:
+                self.memory[name] = Answers(
+                    file["val"].astype(np.float32),
+                    file["test"].astype(np.float32),
+                    self.val.attributes[:, self.columns],
+                    imbalance.prevalence(self.context.train.attributes[:, self.columns]),
+                    json.loads(str(file["recipe"])),
+                )
+        return self.memory[name]
+
+    def _train(self, arm, seed, path):
+        start = time.monotonic()
+        images, a = arm.build(self.context, np.random.default_rng(seed), **arm.options)
+        steps, n_train = self.settings.steps, len(self.context.train)
+        if self.same_epochs:
+            steps = round(steps * len(images) / n_train)
+        torch.manual_seed(seed)
+        model = train(self.network(), images, a[:, self.columns], self.settings, steps, seed, arm.loss)
+        val = predict(model, self.val.images)
+        test = predict(model, self.faces.part("test").images)  # the only place where test faces are looked at
+        recipe = self.run.recipe(
+            seed=seed, n_train=n_train, n_images=len(images), n_test=len(test), steps=steps,
+            extractor="attgan" if self.attgan else f"classifier-{self.settings.filters}",
+            seconds=round(time.monotonic() - start, 1),
+        )  # fmt: skip
+        with checkpoints.atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, val=val.astype(np.float16), test=test.astype(np.float16), recipe=json.dumps(recipe))
+
+    def train(self):
+        """Train what is missing, seed by seed, so that every arm has its first seed early. Arms that cannot be made
+        from this data are dropped with a line that says why. Returns the study."""
+        todo = [(name, seed) for seed in self.seeds for name in self.arms]
+        with tqdm(todo, desc="study", unit="network") as bar:
+            for name, seed in bar:
+                bar.set_postfix_str(f"{name}, seed {seed}")
+                if name in self.arms:
+                    try:
+                        self.answers(name, seed)
+                    except arms_.Unavailable as reason:
+                        print(f"left out  {name}: {reason}")
+                        del self.arms[name]
+        return self
+
+    @property
+    def a_test(self):
+        """Labels of the test faces, bool (T, number of targets)."""
+        return self.faces.part("test").attributes[:, self.columns]
+
+    def scores(self, arm, seed, part="test"):
+        """Scores of an arm for the "test" or "val" faces: above 0 the attribute counts as recognised. float (n, A)."""
+        answers = self.answers(arm, seed)
+        return self.arms[arm].decide(getattr(answers, part), answers)
+
+    def tuned_scores(self, arm, seed):
+        """Scores of the test faces after subtracting the thresholds that are best on the validation faces."""
+        return self.scores(arm, seed) - metrics.best_thresholds(self.val.attributes[:, self.columns],
+                                                                self.scores(arm, seed, "val"))  # fmt: skip
+
+    def labelled(self, table, **recipe):
+        """`table` with the columns by which studies in one file are told apart, and with `recipe`."""
+        columns = {
+            "data": self.run.data_name, "profile": self.run.profile.name, "n_train": len(self.context.train),
+            "attributes": len(self.targets), "protocol": "same epochs" if self.same_epochs else "same steps",
+            "study": self.digest,
+        }  # fmt: skip
+        return table.assign(**columns, **recipe)
+
+    def table(self):
+        """One row per arm and seed: the metrics, the same with tuned thresholds (`_tuned`), the accuracies on the
+        validation faces (`_val`), and the recipe. Also merged into `results/recognition.csv`."""
+        self.train()
+        rows = []
+        for name, arm in self.arms.items():
+            for seed in self.seeds:
+                val = metrics.report(self.val.attributes[:, self.columns], self.scores(name, seed, "val"))
+                test = metrics.report(self.a_test, self.scores(name, seed))
+                tuned = metrics.report(self.a_test, self.tuned_scores(name, seed))
+                row = {"arm": name, "group": arm.group, "seed": seed}
+                row |= {metric: test[metric] for metric in METRICS}
+                row |= {f"{metric}_tuned": tuned[metric] for metric in METRICS}
+                row |= {f"{metric}_val": val[metric] for metric in METRICS[:2]}
+                rows.append(row | self.answers(name, seed).recipe)
+        return self._keep(self.labelled(pd.DataFrame(rows)), "recognition.csv", ["arm", "seed"])
+
+    def contributions(self, arm, metric):
+        """What each test face contributes to a metric of `WITH_INTERVAL`, float (seeds, T)."""
+        metric, tuned = metric.removesuffix("_tuned"), metric.endswith("_tuned")
+        scores = self.tuned_scores if tuned else self.scores
+        return np.stack([metrics.per_image(self.a_test, scores(arm, seed))[metric] for seed in self.seeds])
+
+    def intervals(self, over="none"):
+        """A row per arm and metric: the mean over seeds, its difference to arm `over`, and the 95 % interval
+        [`low`, `high`] of this difference, paired over test faces and seeds (`metrics.bootstrap_interval`).
+
+        Also merged into `results/recognition_differences.csv`.
+        """
+        self.train()
+        rows = []
+        for metric in WITH_INTERVAL:
+            reference = self.contributions(over, metric)
+            for name, arm in self.arms.items():
+                values = self.contributions(name, metric)
+                low, high = metrics.bootstrap_interval(values - reference, np.random.default_rng(0))
+                difference = values.mean() - reference.mean()
+                rows.append([name, arm.group, metric, over, values.mean(), difference, low, high])
+        names = ["arm", "group", "metric", "over", "mean", "difference", "low", "high"]
+        table = self.labelled(pd.DataFrame(rows, columns=names), seeds=len(self.seeds), commit=config.commit())
+        return self._keep(table, "recognition_differences.csv", ["arm", "metric", "over"])
+
+    def per_attribute(self, over="none"):
+        """Fig. 9, a row per arm and attribute: means over seeds of accuracy, recall, specificity, balanced_accuracy and
+        average_precision, and `difference`, `low`, `high` of the accuracy to arm `over`, as in `intervals`.
+
+        Also merged into `results/recognition_per_attribute.csv`.
+        """
+        self.train()
+
+        def correct(name):
+            return np.stack([(self.scores(name, seed) > 0) == self.a_test for seed in self.seeds]).astype(float)
+
+        reference, tables = correct(over), []
+        columns = ["accuracy", "recall", "specificity", "balanced_accuracy", "average_precision"]
+        for name in self.arms:
+            difference = correct(name) - reference
+            low, high = metrics.bootstrap_interval(difference, np.random.default_rng(0), n=1000)
+            of_seeds = [metrics.per_attribute(self.a_test, self.scores(name, seed)) for seed in self.seeds]
+            table = pd.DataFrame({"arm": name, "attribute": self.targets, "prevalence": of_seeds[0]["prevalence"]})
+            table[columns] = np.mean([one[columns] for one in of_seeds], axis=0)
+            tables.append(table.assign(over=over, difference=difference.mean(axis=(0, 1)), low=low, high=high))
+        table = self.labelled(pd.concat(tables), seeds=len(self.seeds), commit=config.commit())
+        return self._keep(table, "recognition_per_attribute.csv", ["arm", "attribute", "over"])
+
+    def _keep(self, table, name, keys):
+        """Merge `table` into a CSV file of the run; rows of this study made with other settings go. Returns `table`."""
+        path = self.folder / name
+        with FileLock(path.with_suffix(".lock")):
+            if path.exists():
+                old = pd.read_csv(path)
+                setting = ["data", "profile", "n_train", "attributes", "protocol"]
+                same = (old[setting] == table[setting].iloc[0]).all(axis=1)
+                again = pd.MultiIndex.from_frame(old[keys]).isin(pd.MultiIndex.from_frame(table[keys]))
+                kept = old[~(same & (again | (old["study"] != self.digest)))]
+                merged = pd.concat([kept, table], ignore_index=True)
+            else:
+                merged = table
+            with checkpoints.atomic(path) as temporary:
+                merged.to_csv(temporary, index=False)
+        return table.reset_index(drop=True)
+
+
+def best_size(table, sizes=arms_.SIZES):
+    """The augmentation size criterion (Sec. V-D, Fig. 10): the arm with the highest mean validation accuracy among
+    `sizes`; the smaller set wins a tie. `table` is a Study's. No test face has a say."""
+    accuracy = table.groupby("arm")["accuracy_val"].mean()
+    return accuracy[[size for size in sizes if size in accuracy]].idxmax()
+
+
+def full(run, faces):
+    """Every arm; Table 2's arms by the same epochs; Table 3 where the data has the 13 attributes. Yields studies."""
+    yield Study(run, faces, arms_.ARMS)
+    table_2 = [name for name, arm in arms_.ARMS.items() if arm.group in ("reference", "traditional", "the paper's")]
+    yield Study(run, faces, table_2, same_epochs=True)
+    if set(attributes.ATTGAN) <= set(faces.names):
+        table_3 = ("none", "majority", "doubling", "balancing")
+        yield Study(run, faces, table_3, targets=attributes.ATTGAN, attgan=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m lib.recognition", description="Run the recognition study.")
+    parser.add_argument("--profile")
+    parser.add_argument("--data")
+    parser.add_argument(
+        "--arms", nargs="+", metavar="ARM", help=f"of: {', '.join(arms_.ARMS)}; default: the full study"
+    )
+    options = parser.parse_args()
+    course = config.start(options.profile, options.data)
+    people = data.load(course)
+    for study in [Study(course, people, options.arms)] if options.arms else full(course, people):
+        study.table()
+        study.per_attribute()
+        print(study.intervals().query("metric == 'balanced_accuracy_tuned'").to_string(index=False))

@@ -1,0 +1,162 @@
+"""What each arm trains on. The generator is a stand-in wherever its quality does not matter."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from lib import arms, config, data, imbalance
+from lib.arms import ARMS, Context
+from lib.data import FaceData
+from lib.recognition import Study
+
+NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
+
+
+@pytest.fixture
+def run(tmp_path):
+    small = config.PROFILES["ci"]
+    changes = {
+        "data": config.DataConfig(size=32, train=40, val=8, test=8),
+        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
+        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
+        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
+        "recognition": config.RecognitionConfig(filters=2, steps=1, batch_size=8, seeds=(0,)),
+    }
+    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+
+
+@pytest.fixture
+def faces():
+    rng = np.random.default_rng(0)
+    return FaceData(
+        images=rng.integers(0, 256, (56, 3, 32, 32), dtype=np.uint8),
+        attributes=rng.random((56, 5)) < (0.5, 0.4, 0.6, 0.1, 0.3),
+        names=NAMES,
+        split=np.repeat(["train", "val", "test"], [40, 8, 8]),
+        files=np.arange(56).astype(str),
+        source="noise",
+        key="noise",
+    )
+
+
+class Imagined(Context):
+    """z, Φ and Decoder one can see through: a face's first pixels are its embedding."""
+
+    z = property(lambda self: torch.arange(40.0)[:, None].expand(-1, 5) / 10)
+
+    def imagine(self, a, **generator):
+        return self.decode(self.phi(a))
+
+    def decode(self, z):
+        images = np.zeros((len(z), 3, 32, 32), dtype=np.uint8)
+        images[:, 0, 0, :5] = (10 * z).round().numpy()
+        return images
+
+    def phi(self, a):
+        return 5 * torch.as_tensor(a).float()
+
+
+def built(name, context, seed=0):
+    arm = ARMS[name]
+    return arm.build(context, np.random.default_rng(seed), **arm.options)
+
+
+@pytest.fixture
+def context(run, faces):
+    return Imagined(run, faces)
+
+
+REAL_PLUS = {
+    "flip 2x": 80, "crop 4x": 160, "doubling": 80, "doubling 1.5x": 60, "doubling 3x": 120, "balancing": 80,
+    "balancing 1.5x": 60, "balancing 3x": 120, "reconstructions": 80, "editing": 80, "residual": 80,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, size", REAL_PLUS.items())
+def test_arms_add_to_the_real_faces_as_many_as_they_say(name, size, context, faces):
+    images, a = built(name, context)
+    assert images.shape == (size, 3, 32, 32) and images.dtype == np.uint8
+    assert a.shape == (size, 5) and a.dtype == bool
+    assert np.array_equal(images[:40], faces.images[:40]) and np.array_equal(a[:40], faces.attributes[:40])
+
+
+def test_every_arm_trains_and_answers_on_drawn_faces(run):
+    table = Study(run, data.load(run), ARMS).table()
+    assert list(table["arm"]) == list(ARMS)
+    assert table["accuracy"].between(0, 1).all()
+
+
+def test_doubling_flips_one_label_of_each_face(context, faces):
+    images, a = built("doubling", context)
+    pairs = (a[40:, None] != faces.attributes[None, :40]).sum(axis=2)
+    assert (pairs.min(axis=1) <= 1).all()
+    assert np.array_equal(images[40:, 0, 0, :5], 50 * a[40:])  # each face is made from its own labels
+
+
+def test_edited_faces_carry_observed_labels_and_keep_what_phi_does_not_know(context, faces):
+    observed = {tuple(row) for row in faces.attributes[:40]}
+    for name in ("editing", "residual"):
+        images, a = built(name, context)
+        assert {tuple(row) for row in a[40:]} <= observed
+        rest = images[40:, 0, 0, :5].astype(int) - 50 * a[40:]  # 10 (z - Φ(a)) of one training face, modulo 256
+        sources = (np.arange(40)[:, None] - 50 * faces.attributes[:40]) % 256
+        assert all((row % 256 == sources).all(axis=1).any() for row in rest)
+        assert not np.array_equal(a[40:], faces.attributes[:40])
+
+
+def test_editing_changes_fewer_labels_than_a_borrowed_residual(context, faces, monkeypatch):
+    rows = np.arange(40)
+    monkeypatch.setattr(arms, "draw_rows", lambda *_: rows)
+    changed = {name: (built(name, context)[1][40:] != faces.attributes[:40]).sum(1) for name in ("editing", "residual")}
+    assert changed["editing"].min() >= 1
+    assert changed["editing"].mean() < changed["residual"].mean()
+
+
+def test_resampling_favours_rare_values(context, faces):
+    _, a = built("resampling", context)
+    assert len(a) == 40
+    draws = np.mean([built("resampling", context, seed)[1][:, 3].mean() for seed in range(20)])
+    assert draws > 1.5 * faces.attributes[:40, 3].mean()
+
+
+def test_the_oracle_draws_faces_of_nobody_in_the_training_set(run):
+    few = data.load(run)
+    context = Context(run, few)
+    images, a = built("more real faces", context)
+    assert images.shape == (80, 3, 32, 32) and a.shape == (80, 40)
+    known = {image.tobytes() for image in few.images}
+    assert not known & {image.tobytes() for image in images[40:]}
+
+
+def test_the_oracle_says_when_no_face_is_held_back(run, faces, monkeypatch):
+    monkeypatch.setattr(data, "read", lambda *_: faces)
+    real = dataclasses.replace(run, source="/faces")
+    with pytest.raises(arms.Unavailable, match="only 0 of 40"):
+        built("more real faces", Context(real, faces))
+
+
+def test_later_rounds_are_guided_by_another_classifier(run, faces):
+    context = Context(run, faces)
+    first, second = context.mapping(), context.mapping(rounds=2)
+    assert first.config == second.config and first.folder != second.folder
+    assert len(list(run.folder.glob("classifier-*"))) == 2
+    assert context.mapping(rounds=2) is second
+    assert any(not torch.equal(p, q) for p, q in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+def test_decisions_shift_logits(faces):
+    logits = np.zeros((2, 2))
+    answers = type("A", (), {"prevalence": np.array([0.2, 0.5]), "thresholds": np.array([1.0, -1.0])})
+    assert (arms.majority(logits, answers)[:, 0] < 0).all()
+    assert np.allclose(arms.adjusted(logits, answers), [[np.log(4), 0]])
+    assert np.allclose(arms.tuned(logits, answers), [[-1, 1]])
+
+
+def test_names_are_keys_and_trainings_are_told_apart():
+    assert all(name == arm.name for name, arm in ARMS.items())
+    by_training = [str(arm.training) for arm in ARMS.values() if arm.decide is arms.at_zero]
+    assert len(set(by_training)) == len(by_training)
+    assert ARMS["none"].training == ARMS["majority"].training == ARMS["tuned thresholds"].training
+    assert imbalance.focal.__name__ in ARMS["focal loss"].training

@@ -1,0 +1,244 @@
+"""The study: fair, resumable, blind to the test faces until a network is trained, and honest about its intervals."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import arms, config, imbalance, metrics, recognition
+from lib.arms import Arm
+from lib.data import FaceData
+from lib.recognition import Study
+
+NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
+
+
+@pytest.fixture
+def run(tmp_path):
+    small = config.PROFILES["ci"]
+    changes = {
+        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
+        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
+        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
+        "recognition": config.RecognitionConfig(filters=2, steps=3, batch_size=8, seeds=(0, 1)),
+    }
+    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+
+
+def noise(n_train=32, n_val=12, n_test=12, seed=0):
+    rng = np.random.default_rng(seed)
+    n = n_train + n_val + n_test
+    return FaceData(
+        images=rng.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8),
+        attributes=rng.random((n, 5)) < (0.5, 0.4, 0.6, 0.2, 0.3),
+        names=NAMES,
+        split=np.repeat(["train", "val", "test"], [n_train, n_val, n_test]),
+        files=np.arange(n).astype(str),
+        source="noise",
+        key=f"noise{seed}",
+    )
+
+
+@pytest.fixture
+def faces():
+    return noise()
+
+
+CHEAP = ("none", "majority", "tuned thresholds", "re-weighting", "resampling")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Number of steps and of faces of each training, in order."""
+    done, train = [], recognition.train
+
+    def spy(model, images, a, settings, steps, *rest):
+        done.append((steps, len(images)))
+        return train(model, images, a, settings, steps, *rest)
+
+    monkeypatch.setattr(recognition, "train", spy)
+    return done
+
+
+def test_every_arm_takes_the_same_number_of_steps(run, faces, monkeypatch):
+    descents = []
+    descend = recognition.training.descend
+    monkeypatch.setattr(recognition.training, "descend", lambda *pairs: descents.append(1) or descend(*pairs))
+    for name in ("none", "flip 4x", "resampling"):
+        descents.clear()
+        Study(run, faces, [name], seeds=[0]).train()
+        assert len(descents) == 3
+
+
+def test_same_epochs_give_larger_sets_more_steps(run, faces, trainings):
+    Study(run, faces, ["none", "flip 2x", "flip 4x"], seeds=[0], same_epochs=True).train()
+    assert trainings == [(3, 32), (6, 64), (12, 128)]
+
+
+def test_finished_networks_are_found_again_and_a_stopped_study_goes_on(run, faces, trainings, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(imbalance, "rarity", stop)
+        Study(run, faces, CHEAP).train()
+    assert len(trainings) == 2  # none and re-weighting of the first seed; majority and thresholds need no training
+    table = Study(run, faces, CHEAP).table()
+    assert len(trainings) == 6  # three networks, two seeds: nothing twice
+    again = Study(run, faces, CHEAP).table()
+    assert len(trainings) == 6
+    pd.testing.assert_frame_equal(table, again)
+
+
+def test_a_changed_setting_never_meets_old_answers(run, faces, trainings):
+    Study(run, faces, ["none"], seeds=[0]).table()
+    longer = dataclasses.replace(run.profile.recognition, steps=4)
+    changed = dataclasses.replace(run, profile=dataclasses.replace(run.profile, recognition=longer))
+    Study(changed, faces, ["none", "majority"], seeds=[0]).table()
+    assert [steps for steps, _ in trainings] == [3, 4]
+    Study(changed, noise(seed=1), ["none"], seeds=[0]).table()
+    assert len(trainings) == 3
+    stored = pd.read_csv(run.folder / "results" / "recognition.csv")
+    assert stored["study"].nunique() == 1  # rows that other settings left are gone
+
+
+def test_studies_that_differ_in_protocol_or_size_share_a_table(run, faces):
+    for study in (
+        Study(run, faces, ["none"], seeds=[0]),
+        Study(run, faces, ["none"], seeds=[1]),
+        Study(run, faces, ["none"], seeds=[0], same_epochs=True),
+        Study(run, noise(n_train=24), ["none"], seeds=[0]),
+        Study(run, faces, ["none"], seeds=[0], targets=NAMES[:2], attgan=True),
+    ):
+        study.table()
+    stored = pd.read_csv(run.folder / "results" / "recognition.csv")
+    assert len(stored) == 5
+    assert set(stored["attributes"]) == {2, 5} and set(stored["n_train"]) == {24, 32}
+
+
+class Guarded(np.ndarray):
+    """Images of which those of the test faces may not be taken before `opened`."""
+
+    opened = False
+
+    def __getitem__(self, index):
+        assert Guarded.opened or (np.arange(len(self))[index] < 44).all(), "a test face was taken"
+        return self.view(np.ndarray)[index]
+
+
+def test_no_test_face_is_taken_before_a_network_is_trained(run, faces, monkeypatch):
+    guarded = dataclasses.replace(faces, images=faces.images.view(Guarded))
+    with pytest.raises(AssertionError, match="a test face was taken"):
+        guarded.part("test")
+    train = recognition.train
+
+    def then_open(*arguments):
+        model = train(*arguments)
+        monkeypatch.setattr(Guarded, "opened", True)
+        return model
+
+    monkeypatch.setattr(recognition, "train", then_open)
+    Study(run, guarded, ["balancing"], seeds=[0]).train()
+    assert Guarded.opened
+
+
+def test_test_labels_and_images_change_nothing_but_the_test_columns(run, faces):
+    rows = faces.split == "test"
+    images, a = faces.images.copy(), faces.attributes.copy()
+    images[rows], a[rows] = 255 - images[rows], ~a[rows]
+    other = dataclasses.replace(faces, images=images, attributes=a, key="other")
+    one, two = (Study(run, f, ["none", "doubling", "tuned thresholds"], seeds=[0]) for f in (faces, other))
+    for arm in one.arms:
+        assert np.array_equal(one.scores(arm, 0, "val"), two.scores(arm, 0, "val"))
+        assert not np.array_equal(one.scores(arm, 0), two.scores(arm, 0))
+
+
+def test_a_seed_decides_everything(run, faces, tmp_path):
+    elsewhere = dataclasses.replace(run, folder=tmp_path / "elsewhere" / "ci")
+    names = ["none", "doubling"]
+    tables = [Study(r, faces, names).table().drop(columns=["seconds"]) for r in (run, elsewhere)]
+    pd.testing.assert_frame_equal(*tables)
+    study = Study(run, faces, names)
+    assert not np.array_equal(study.scores("none", 0), study.scores("none", 1))
+
+
+def test_rows_hold_metrics_and_recipe(run, faces):
+    table = Study(run, faces, ("none", "majority")).table()
+    assert list(zip(table["arm"], table["seed"], strict=True)) == [
+        ("none", 0), ("none", 1), ("majority", 0), ("majority", 1)
+    ]  # fmt: skip
+    recipe = ["data", "profile", "seed", "n_train", "n_test", "steps", "extractor", "seconds", "device", "commit"]
+    values = [*recognition.METRICS, *(f"{metric}_tuned" for metric in recognition.METRICS)]
+    assert set(recipe + values) <= set(table)
+    expected = metrics.majority(faces.part("train").attributes, faces.part("test").attributes)
+    majority = table[table["arm"] == "majority"].iloc[0]
+    assert majority["accuracy"] == pytest.approx(expected["accuracy"])
+    assert majority["balanced_accuracy_tuned"] == 0.5
+
+
+def answering(monkeypatch, faces, rights):
+    """Make each arm answer the truth, except for one attribute in a share of the test faces."""
+    a = {part: faces.part(part).attributes for part in ("val", "test")}
+
+    def answers(self, arm, seed):
+        test = np.where(a["test"], 1.0, -1.0)
+        test[: rights[arm], 0] *= -1
+        return recognition.Answers(np.where(a["val"], 1.0, -1.0), test, a["val"], a["val"].mean(0), {"steps": 0})
+
+    monkeypatch.setattr(Study, "answers", answers)
+
+
+def test_intervals_are_those_of_the_paired_difference(run, monkeypatch):
+    faces = noise(n_test=400)
+    study = Study(run, faces, ["none", "flip 2x"], seeds=[0, 1, 2])
+    answering(monkeypatch, faces, {"none": 100, "flip 2x": 60})
+    table = study.intervals()
+    row = table[(table["arm"] == "flip 2x") & (table["metric"] == "accuracy")].iloc[0]
+    assert row["mean"] == pytest.approx(1 - 60 / 400 / 5)
+    assert row["difference"] == pytest.approx(40 / 400 / 5)
+    error = np.sqrt(0.1 * 0.9 / 400) / 5  # closed form: one face in ten gains 1/5; the seeds agree
+    assert row["low"] == pytest.approx(row["difference"] - 1.96 * error, abs=0.15 * error)
+    assert row["high"] == pytest.approx(row["difference"] + 1.96 * error, abs=0.15 * error)
+    itself = table[(table["arm"] == "none") & (table["metric"] == "accuracy")].iloc[0]
+    assert (itself[["difference", "low", "high"]] == 0).all()
+
+
+def test_per_attribute_finds_the_attribute_that_differs(run, monkeypatch):
+    faces = noise(n_test=400)
+    answering(monkeypatch, faces, {"none": 100, "flip 2x": 60})
+    table = Study(run, faces, ["none", "flip 2x"], seeds=[0]).per_attribute()
+    rows = table[table["arm"] == "flip 2x"].set_index("attribute")
+    assert rows.loc["Smiling", "difference"] == pytest.approx(0.1)
+    assert rows.loc["Smiling", "low"] > 0.06 and rows.loc["Smiling", "high"] < 0.14
+    assert (rows.drop("Smiling")[["difference", "low", "high"]] == 0).all(axis=None)
+
+
+def test_size_is_chosen_by_validation_accuracy():
+    rows = [("none", 0.7, 0.9), ("balancing 1.5x", 0.8, 0.1), ("balancing", 0.8, 0.9), ("flip 2x", 0.9, 0.9)]
+    table = pd.DataFrame(rows, columns=["arm", "accuracy_val", "accuracy"])
+    assert recognition.best_size(table) == "balancing 1.5x"
+
+
+def test_arms_that_cannot_be_made_are_left_out(run, faces, capsys):
+    def impossible(context, rng):
+        raise arms.Unavailable("no such faces")
+
+    study = Study(run, faces, ["none", Arm("wish", "mine", impossible)], seeds=[0])
+    assert set(study.table()["arm"]) == {"none"}
+    assert "wish: no such faces" in capsys.readouterr().out
+
+
+def test_unknown_names_are_refused(run, faces):
+    with pytest.raises(ValueError, match="unknown arm 'flips'.*flip 2x"):
+        Study(run, faces, ["flips"])
+    with pytest.raises(ValueError, match="unknown attribute 'Nose'"):
+        Study(run, faces, ["none"], targets=["Nose"])
+
+
+def test_the_recogniser_of_table_3():
+    model = recognition.attgan_classifier(64, 13).eval()
+    assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 13)
+    convolutions = [layer.out_channels for layer in model if isinstance(layer, torch.nn.Conv2d)]
+    assert convolutions == [16, 16, 32, 32, 64, 64, 128, 128, 256, 256]
