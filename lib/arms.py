@@ -262,3 +262,5 @@ ARMS = {arm.name: arm for arm in TABLE}
 SHORT = ("none", "majority", "tuned thresholds", "doubling", "balancing", "more real faces")
 #: The sizes of Fig. 10, smallest first.
 SIZES = ("none", "balancing 1.5x", "balancing", "balancing 3x")
+#: Arms that others are compared with, beside "none": the paper's sentences do so.
+REFERENCES = ("doubling", "balancing", "balancing, no perceptual loss", "balancing 3x", "erase 2x")

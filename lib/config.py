@@ -68,7 +68,7 @@ class MappingConfig:
     attributes: tuple[str, ...] = ()
     embedding: int = 64
     filters: int = 64  # of the convolutional discriminator: 64 .. 1024
-    saturating: bool = False  # True: Eq. 12-13 exactly as printed, for Phi too
+    saturating: bool = True  # Eq. 12-13 as printed, for Phi too; see losses.generator
     weight_adversarial_feature: float = 1.0  # fixed at 1 in Eq. 17
     weight_adversarial_image: float = 1.0  # lambda_1
     weight_reconstruction_image: float = 10.0  # lambda_2
@@ -117,8 +117,8 @@ PROFILES = {
         "laptop",
         DataConfig(size=32, train=8000, val=1000, test=2000),
         AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=6, learning_rate=8e-4),
-        ClassifierConfig(size=32, filters=16, epochs=8, learning_rate=5e-4),
-        MappingConfig(size=32, filters=16, epochs=4, learning_rate=5e-4),
+        ClassifierConfig(size=32, filters=24, epochs=10, learning_rate=1e-3),
+        MappingConfig(size=32, filters=16, epochs=5, learning_rate=5e-4),
         RecognitionConfig(filters=16, steps=800, learning_rate=1e-3),
     ),
     "paper": Profile(  # the paper's sizes

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython.display import display
+from PIL import Image
 
 from lib.attributes import ABBREVIATIONS
 
@@ -72,13 +73,19 @@ def figure_html(fig, alt, caption=None):
 
 
 def picture(fig):
-    """("png" or "jpeg", bytes) of a figure: JPEG if there are images in it and it is the smaller one."""
-    versions = []
-    for kind in ("png", "jpeg") if any(ax.images for ax in fig.axes) else ("png",):
-        file = io.BytesIO()
-        fig.savefig(file, format=kind, pil_kwargs={"quality": 90} if kind == "jpeg" else None)
-        versions.append((kind, file.getvalue()))
-    return min(versions, key=lambda version: len(version[1]))
+    """("png" or "jpeg", bytes) of a figure: with images in it whichever is smaller, else a PNG of 256 colours."""
+    file = io.BytesIO()
+    fig.savefig(file, format="png")
+    image = Image.open(file).convert("RGB")
+    if any(ax.images for ax in fig.axes):
+        return min((("png", _file(image, "png")), ("jpeg", _file(image, "jpeg"))), key=lambda kind: len(kind[1]))
+    return "png", _file(image.quantize(dither=Image.Dither.NONE), "png")
+
+
+def _file(image, kind):
+    file = io.BytesIO()
+    image.save(file, kind, quality=88, optimize=True)
+    return file.getvalue()
 
 
 def readable(name):
@@ -146,12 +153,14 @@ def on_off(pairs, names, title, columns=5):
 
     `pairs` (A, 2, 3, S, S) uint8, `names` of the A attributes.
     """
-    return faces(np.concatenate([pairs[:, 0], pairs[:, 1]], axis=-1), columns, titles=map(readable, names), title=title)
+    line = np.full_like(pairs[:, 0, :, :, :1], 255)
+    images = np.concatenate([pairs[:, 0], line, pairs[:, 1]], axis=-1)
+    return faces(images, columns, titles=map(readable, names), title=title)
 
 
 def _text_width(text, font_size):
     """About how wide the longest line of a text is, in inches."""
-    return max(len(line) for line in text.split("\n")) * font_size * 0.56 / 72
+    return max(len(line) for line in text.split("\n")) * font_size * 0.6 / 72
 
 
 # --- Training ---------------------------------------------------------------------------------------------------------
@@ -204,7 +213,7 @@ def long_tail(table, title, marked=FIGURE_1):
             ax.plot(rank[i], count[i], "o", color=colour)
             ax.annotate(text, (rank[i], count[i]), (14, 12), textcoords="offset points", color=colour)
     ax.set(title=title, xlabel="compositions, from frequent to rare", ylabel="number of faces")
-    ax.set(xlim=(1 - 0.01 * len(rank), len(rank)), ylim=(0, 1.2 * count[0]))
+    ax.set(xlim=(1 - 0.01 * len(rank), len(rank)), ylim=(0, 1.2 * max(count[0], 1)))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter("{x:,.0f}")
     return fig

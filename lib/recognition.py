@@ -17,7 +17,7 @@ import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -120,7 +120,7 @@ class Study:
         self.context = arms_.Context(run, faces)
         self.val = faces.part("val")
         self.folder = run.folder / "results"
-        self.memory = {}
+        self.memory, self.trained = {}, False
         settings = {name: value for name, value in asdict(self.settings).items() if name != "seeds"}
         guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
         self.digest = config.digest(faces.key, settings, *guides, same_epochs, self.targets, attgan)
@@ -171,9 +171,9 @@ class Study:
 
     def train(self):
         """Train what is missing, seed by seed, so that every arm has its first seed early. Arms that cannot be made
-        from this data are dropped with a line that says why. Returns the study."""
-        todo = [(name, seed) for seed in self.seeds for name in self.arms]
-        with tqdm(todo, desc="study", unit="network") as bar:
+        from this data are dropped with a line that says why."""
+        todo = [] if self.trained else [(name, seed) for seed in self.seeds for name in self.arms]
+        with tqdm(todo, desc="study", unit="network", disable=not todo) as bar:
             for name, seed in bar:
                 bar.set_postfix_str(f"{name}, seed {seed}")
                 if name in self.arms:
@@ -182,7 +182,7 @@ class Study:
                     except arms_.Unavailable as reason:
                         print(f"left out  {name}: {reason}")
                         del self.arms[name]
-        return self
+        self.trained = True
 
     @property
     def a_test(self):
@@ -194,10 +194,16 @@ class Study:
         answers = self.answers(arm, seed)
         return self.arms[arm].decide(getattr(answers, part), answers)
 
+    @cache  # noqa: B019
     def tuned_scores(self, arm, seed):
         """Scores of the test faces after subtracting the thresholds that are best on the validation faces."""
         return self.scores(arm, seed) - metrics.best_thresholds(self.val.attributes[:, self.columns],
                                                                 self.scores(arm, seed, "val"))  # fmt: skip
+
+    @property
+    def references(self):
+        """Names of its arms that others are compared with."""
+        return [name for name in ("none", *arms_.REFERENCES) if name in self.arms]
 
     def labelled(self, table, **recipe):
         """`table` with the columns by which studies in one file are told apart, and with `recipe`."""
@@ -225,6 +231,7 @@ class Study:
                 rows.append(row | self.answers(name, seed).recipe)
         return self._keep(self.labelled(pd.DataFrame(rows)), "recognition.csv", ["arm", "seed"])
 
+    @cache  # noqa: B019
     def contributions(self, arm, metric):
         """What each test face contributes to a metric of `WITH_INTERVAL`, float (seeds, T)."""
         metric, tuned = metric.removesuffix("_tuned"), metric.endswith("_tuned")
@@ -235,17 +242,18 @@ class Study:
         """A row per arm and metric: the mean over seeds, its difference to arm `over`, and the 95 % interval
         [`low`, `high`] of this difference, paired over test faces and seeds (`metrics.bootstrap_interval`).
 
-        Also merged into `results/recognition_differences.csv`.
+        With `over=None` the interval is that of the mean itself, and column `over` is "-". Also merged into
+        `results/recognition_differences.csv`.
         """
         self.train()
         rows = []
         for metric in WITH_INTERVAL:
-            reference = self.contributions(over, metric)
+            reference = np.zeros(1) if over is None else self.contributions(over, metric)
             for name, arm in self.arms.items():
                 values = self.contributions(name, metric)
                 low, high = metrics.bootstrap_interval(values - reference, np.random.default_rng(0))
                 difference = values.mean() - reference.mean()
-                rows.append([name, arm.group, metric, over, values.mean(), difference, low, high])
+                rows.append([name, arm.group, metric, over or "-", values.mean(), difference, low, high])
         names = ["arm", "group", "metric", "over", "mean", "difference", "low", "high"]
         table = self.labelled(pd.DataFrame(rows, columns=names), seeds=len(self.seeds), commit=config.commit())
         return self._keep(table, "recognition_differences.csv", ["arm", "metric", "over"])
@@ -320,5 +328,8 @@ if __name__ == "__main__":
     people = data.load(course)
     for study in [Study(course, people, options.arms)] if options.arms else full(course, people):
         study.table()
-        study.per_attribute()
+        for over in (None, *study.references):
+            study.intervals(over)
+        for over in study.references:
+            study.per_attribute(over)
         print(study.intervals().query("metric == 'balanced_accuracy_tuned'").to_string(index=False))

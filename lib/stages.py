@@ -82,7 +82,7 @@ def load(folder):
 
 def autoencoder(run, faces, **changes):
     """Encoder and Decoder trained on the training faces (Sec. III-A). `changes` replace fields of its config."""
-    settings = dataclasses.replace(run.profile.autoencoder, seed=run.seed, **changes)
+    settings = dataclasses.replace(run.profile.autoencoder, **{"seed": run.seed} | changes)
 
     def begin(accelerator):
         images = torch.from_numpy(np.asarray(faces.part("train").images)).to(accelerator.device)
@@ -94,7 +94,7 @@ def autoencoder(run, faces, **changes):
 
 def classifier(run, faces, **changes):
     """Attribute classifier trained on the training faces (Sec. III-A)."""
-    settings = dataclasses.replace(run.profile.classifier, attributes=faces.names, seed=run.seed, **changes)
+    settings = dataclasses.replace(run.profile.classifier, **{"attributes": faces.names, "seed": run.seed} | changes)
 
     def begin(accelerator):
         images, a = tensors(faces.part("train"), accelerator.device)
@@ -106,7 +106,7 @@ def classifier(run, faces, **changes):
 
 def mapping(run, faces, **changes):
     """Mapping function trained against the run's autoencoder and classifier (Sec. III-B, III-C)."""
-    settings = dataclasses.replace(run.profile.mapping, attributes=faces.names, seed=run.seed, **changes)
+    settings = dataclasses.replace(run.profile.mapping, **{"attributes": faces.names, "seed": run.seed} | changes)
     below = autoencoder(run, faces), classifier(run, faces)
 
     def begin(accelerator):
@@ -182,9 +182,7 @@ def train(folder, stage, accelerator, state, loop, steps):
                 rows.append(row)
                 leading = next(iter(record))
                 bar.set_postfix({leading: f"{row[leading]:.4f}"}, refresh=False)
-                if (
-                    first and time.monotonic() - last_saved > SAVE_EVERY
-                ):  # here, so that no saved state holds a NaN
+                if first and time.monotonic() - last_saved > SAVE_EVERY:  # here, so that no saved state holds a NaN
                     so_far = seconds + time.monotonic() - started
                     checkpoints.save_state(path, {"training": state.state_dict(), "rows": rows, "seconds": so_far})
                     last_saved = time.monotonic()

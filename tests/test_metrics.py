@@ -3,7 +3,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from lib import metrics
-from lib.metrics import bootstrap_interval, majority, per_attribute, per_image, report
+from lib.metrics import best_thresholds, bootstrap_interval, majority, per_attribute, per_image, report
 
 
 @pytest.fixture
@@ -129,3 +129,26 @@ def test_bootstrap_repeats_itself_and_widens_with_the_level():
     narrow, again, wide = (bootstrap_interval(values, np.random.default_rng(2), level=level) for level in levels)
     assert narrow == again
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_many_numbers_get_an_interval_each():
+    values = np.random.default_rng(0).normal(size=(3, 200, 2)) * (1, 10) + (0, 5)
+    low, high = bootstrap_interval(values, np.random.default_rng(1))
+    for column in range(2):
+        alone = bootstrap_interval(values[:, :, column], np.random.default_rng(2))
+        assert (low[column], high[column]) == pytest.approx(alone, rel=0.3, abs=0.02)
+
+
+def test_best_thresholds_find_the_highest_balanced_accuracy(answers):
+    a, logits = answers
+    thresholds = best_thresholds(a, logits)
+    best = metrics.per_attribute(a, logits, thresholds)["balanced_accuracy"]
+    candidates = np.linspace(logits.min(), logits.max(), 400)
+    for t in candidates:
+        assert (metrics.per_attribute(a, logits, t)["balanced_accuracy"] <= best + 1e-12).all()
+
+
+def test_best_thresholds_lie_between_two_logits_and_stay_zero_where_nothing_is_to_choose():
+    a = np.array([[0, 1, 1], [0, 1, 0], [1, 1, 1], [1, 1, 0]], dtype=bool)
+    logits = np.array([[-3.0, 1.0, 2.0], [-2.0, 1.0, 2.0], [-1.0, 1.0, 2.0], [4.0, 1.0, 2.0]])
+    assert best_thresholds(a, logits).tolist() == [-1.5, 0, 0]  # separable; one class only; a constant answer

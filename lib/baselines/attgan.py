@@ -1,0 +1,187 @@
+"""AttGAN (He et al., 2019): change what the labels ask for, keep the rest. x -> code, (code, b) -> x̂.
+
+No cycle: the *same* code decoded with the face's own labels must give the face back, so the code keeps what is no
+label. Labels enter as -1/+1 and once more after the first layer of the decoder, where a shortcut from the encoder does.
+The convolutions stop at 2x2, as instance norm needs more than one pixel: five of them for 64x64, four for 32x32.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log2
+
+import torch
+from torch import nn
+
+from lib import stages
+from lib.baselines.common import critic_parts, label_maps, obtain, players, train_editor
+from lib.losses import attribute_cross_entropy, image_reconstruction
+
+
+@dataclass(frozen=True)
+class AttGANConfig:
+    """Defaults are the published ones."""
+
+    size: int = 64
+    attributes: tuple[str, ...] = ()
+    filters: int = 64
+    critic_filters: int = 64
+    features: int = 1024  # of the critic's two heads
+    weight_reconstruction: float = 100.0
+    weight_classification_fake: float = 10.0
+    weight_classification_real: float = 1.0
+    weight_gradient_penalty: float = 10.0
+    n_critic: int = 5  # steps of the critic for each of the generator
+    epochs: int = 60
+    batch_size: int = 32
+    learning_rate: float = 2e-4
+    seed: int = 0
+
+
+PROFILES = {
+    "ci": AttGANConfig(filters=4, critic_filters=4, features=16, epochs=1),
+    "laptop": AttGANConfig(
+        filters=20, critic_filters=16, features=64, n_critic=2, epochs=3, batch_size=16, learning_rate=5e-4
+    ),
+    "paper": AttGANConfig(),
+}
+
+
+def widths(size, filters):
+    """Filters from the highest resolution down to 2x2, five at most: 64 .. 1024 for 64x64."""
+    return [filters * 2**i for i in range(min(5, int(log2(size)) - 1))]
+
+
+class Generator(nn.Module):
+    """x (B, 3, S, S), b (B, A) of 0/1 -> x̂ in [-1, 1]."""
+
+    def __init__(self, size, filters, attributes):
+        super().__init__()
+        wide = widths(size, filters)
+        self.encoder = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width_in, width_out, 4, 2, 1, bias=False), nn.BatchNorm2d(width_out), nn.LeakyReLU(0.2)
+            )
+            for width_in, width_out in pairwise((3, *wide))
+        )
+        first, second = wide[-1] + attributes, wide[-1] + wide[-2] + attributes  # code and labels; shortcut, labels
+        inputs, outputs = (first, second, *wide[-2:0:-1]), wide[:0:-1]
+        self.decoder = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(width_in, width_out, 4, 2, 1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()
+            )
+            for width_in, width_out in zip(inputs, outputs, strict=False)
+        )
+        self.decoder.append(nn.Sequential(nn.ConvTranspose2d(inputs[-1], 3, 4, 2, 1), nn.Tanh()))
+
+    def encode(self, x):
+        """The code and what the shortcut takes: the feature maps of the last and of the last but one layer."""
+        maps = []
+        for layer in self.encoder:
+            x = layer(x)
+            maps.append(x)
+        return maps[-1], maps[-2]
+
+    def decode(self, code, b):
+        """The face of a code with the labels b."""
+        h, shortcut = code
+        b = 2 * b - 1
+        first, *rest = self.decoder
+        h = first(torch.cat([h, label_maps(b, h)], dim=1))
+        h = torch.cat([h, shortcut, label_maps(b, h)], dim=1)
+        for layer in rest:
+            h = layer(h)
+        return h
+
+    def forward(self, x, b):
+        return self.decode(self.encode(x), b)
+
+
+class Critic(nn.Module):
+    """x -> (score (B,), logits of attributes (B, A)): convolutions with instance norm, two heads of two layers."""
+
+    def __init__(self, size, filters, features, attributes):
+        super().__init__()
+        wide = widths(size, filters)
+        layers = []
+        for width_in, width_out in pairwise((3, *wide)):
+            layers += [
+                nn.Conv2d(width_in, width_out, 4, 2, 1, bias=False),
+                nn.InstanceNorm2d(width_out, affine=True),
+                nn.LeakyReLU(0.2),
+            ]
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        flat = wide[-1] * (size // 2 ** len(wide)) ** 2
+
+        def head(outputs):
+            return [nn.Linear(flat, features), nn.LeakyReLU(0.2), nn.Linear(features, outputs)]
+
+        self.realness = nn.Sequential(*head(1), nn.Flatten(0))
+        self.classifier = nn.Sequential(*head(attributes))
+
+    def forward(self, x):
+        h = self.body(x)
+        return self.realness(h), self.classifier(h)
+
+
+def critic_loss(critic, x, a, x_fake, epsilon, config):
+    """E D(x̂) − E D(x) + λ_gp · penalty + λ · cross-entropy of the real labels a. Returns (total, parts)."""
+    parts = critic_parts(critic, x, a, x_fake, epsilon)
+    total = (
+        parts["wasserstein"]
+        + config.weight_gradient_penalty * parts["gradient_penalty"]
+        + config.weight_classification_real * parts["classification_real"]
+    )
+    return total, parts
+
+
+def generator_loss(generator, critic, x, a, b, config):
+    """−E D(x̂) + λ · cross-entropy of the wished labels b + λ_rec ‖x − decode(code, a)‖₁. Returns (total, parts)."""
+    code = generator.encode(x)
+    realness, logits = critic(generator.decode(code, b))
+    adversarial = -realness.mean()
+    classification = attribute_cross_entropy(logits, b)
+    reconstruction = image_reconstruction(x, generator.decode(code, a))
+    total = (
+        adversarial + config.weight_classification_fake * classification + config.weight_reconstruction * reconstruction
+    )
+    return total, {
+        "adversarial": adversarial, "classification_fake": classification, "reconstruction": reconstruction
+    }  # fmt: skip
+
+
+def new_generator(config):
+    """The generator of a config, untrained."""
+    return Generator(config.size, config.filters, len(config.attributes))
+
+
+def new_state(config, device):
+    """Fresh networks and optimizers for `train`."""
+    torch.manual_seed(config.seed)
+    critic = Critic(config.size, config.critic_filters, config.features, len(config.attributes))
+    return players(config.learning_rate, device, model=new_generator(config), critic=critic)
+
+
+def train(accelerator, state, images, a, config):
+    """The loop of `common.train_editor`: the critic on every batch, the generator on every `n_critic`-th."""
+    return train_editor(accelerator, state, images, a, config, critic_loss, generator_loss)
+
+
+def attgan(run, faces, **changes):
+    """AttGAN trained on the training faces and their labels. `changes` replace fields of its config."""
+    settings = dataclasses.replace(
+        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, seed=run.seed, **changes
+    )
+    return obtain(run, faces, "attgan", settings, new_state, train)
+
+
+stages.MODELS["attgan"] = (AttGANConfig, new_generator)
+
+
+@torch.inference_mode()
+def generate(model, a, x, source=None):
+    """The faces `x` (B, 3, S, S) with the labels `a` (B, A) instead of theirs, which need not be known.
+
+    Make `a` by `common.flipped` to change one attribute without contradicting another.
+    """
+    return model(x, a)

@@ -1,0 +1,135 @@
+"""What the compared systems share: the gradient penalty, chance that a resumed run repeats, learning rate, labels."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from lib import attributes, stages
+from lib.attributes import CONFLICTS
+from lib.data import to_float
+from lib.losses import attribute_cross_entropy
+from lib.training import TrainingState, adam, averaged, batches, descend, steps_of
+
+
+def gradient_penalty(critic, real, fake, epsilon):
+    """WGAN-GP, E(‖∇D(x̃)‖₂ − 1)² at x̃ = ε x + (1 − ε) x̂ (Gulrajani et al., 2017, Eq. 3).
+
+    `critic` maps images to one score or to a map of scores each, which is summed; `epsilon` (B, 1, 1, 1) in [0, 1].
+    """
+    between = (epsilon * real + (1 - epsilon) * fake).detach().requires_grad_()
+    with torch.autocast(between.device.type, enabled=False):  # a gradient of a gradient wants all its digits
+        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+class Chance:
+    """The random numbers of one training step, on a device.
+
+    A pure function of (seed, step) and of the process, so that a resumed run draws what a straight one would have.
+    """
+
+    def __init__(self, accelerator, seed, step):
+        self.rng = np.random.default_rng((seed, step, accelerator.process_index))
+        self.device = accelerator.device
+
+    def permutation(self, n):
+        """A random order of range(n), int64."""
+        return torch.from_numpy(self.rng.permutation(n)).to(self.device)
+
+    def uniform(self, *shape):
+        """Numbers from [0, 1)."""
+        return torch.from_numpy(self.rng.random(shape, dtype=np.float32)).to(self.device)
+
+    def normal(self, *shape):
+        """Standard normal numbers."""
+        return torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32)).to(self.device)
+
+
+def players(learning_rate, device, **modules):
+    """A fresh TrainingState in which every module has an Adam of its own."""
+    modules = nn.ModuleDict(modules).to(device)
+    return TrainingState(modules, {name: adam([module], learning_rate) for name, module in modules.items()})
+
+
+def anneal(state, learning_rate, steps):
+    """Set every player's learning rate for this step: constant at first, in the second half linearly towards 0."""
+    for optimizer in state.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * min(1, 2 - 2 * state.step / steps)
+
+
+def label_maps(a, h):
+    """Labels (B, A) as constant maps (B, A, H, W) that fit the feature maps `h`."""
+    return a[:, :, None, None].expand(-1, -1, *h.shape[2:])
+
+
+def critic_parts(critic, x, a, x_fake, epsilon):
+    """What a critic with a classification head learns by, unweighted.
+
+    wasserstein            E D(x̂) − E D(x): the negative of the distance it estimates
+    gradient_penalty       of its score, not of its classification
+    classification_real    cross-entropy of the labels `a` of the real faces, a mean over faces and attributes
+    """
+    realness, logits = critic(x)
+    return {
+        "wasserstein": critic(x_fake)[0].mean() - realness.mean(),
+        "gradient_penalty": gradient_penalty(lambda x: critic(x)[0], x, x_fake, epsilon),
+        "classification_real": attribute_cross_entropy(logits, a),
+    }
+
+
+def train_editor(accelerator, state, images, a, config, critic_loss, generator_loss):
+    """The loop of StarGAN and AttGAN on `images` uint8 (N, 3, S, S) with labels `a` bool (N, A).
+
+    The critic learns from every batch, the generator from every `config.n_critic`-th. The labels to edit towards are
+    the batch's own in another order: real combinations, as frequent as in the data.
+    Records: critic and the parts of its loss; in the steps in which the generator learns also generator and its parts.
+    """
+    generator, critic = state.modules["model"], state.modules["critic"]
+    stop = steps_of(config, len(images))
+    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        anneal(state, config.learning_rate, stop)
+        chance = Chance(accelerator, config.seed, state.step)
+        x, labels = to_float(images[batch]), a[batch].float()
+        target = labels[chance.permutation(len(x))]
+
+        with accelerator.autocast():
+            with torch.no_grad():
+                x_fake = generator(x, target)
+            total, parts = critic_loss(critic, x, labels, x_fake, chance.uniform(len(x), 1, 1, 1), config)
+        descend(accelerator, (state.optimizers["critic"], total))
+        record = {"critic": total} | parts
+
+        state.step += 1
+        if state.step % config.n_critic == 0:
+            with accelerator.autocast():
+                total, parts = generator_loss(generator, critic, x, labels, target, config)
+            descend(accelerator, (state.optimizers["model"], total))
+            record |= {"generator": total} | parts
+        yield averaged(accelerator, **record)
+
+
+def obtain(run, faces, stage, settings, new_state, train):
+    """The finished stage (`stages.obtain`) of a system that learns from images and labels alone."""
+
+    def begin(accelerator):
+        images, a = stages.tensors(faces.part("train"), accelerator.device)
+        state = new_state(settings, accelerator.device)
+        return state, len(images), lambda: train(accelerator, state, images, a, settings)
+
+    return stages.obtain(run, stage, settings, [faces.key], begin)
+
+
+def flipped(a, names, attribute):
+    """Labels to edit faces by: `a` (N, A) bool with `attribute` flipped, (N, A) bool.
+
+    Where it is switched on, labels that contradict it (`attributes.CONFLICTS`) are switched off, as AttGAN's authors
+    do: who turns blond is no longer black-haired. Raises ValueError for an unknown attribute.
+    """
+    a = np.array(a, dtype=bool)
+    column = attributes.index(names, attribute)
+    a[:, column] ^= True
+    rivals = {name for pair in CONFLICTS if attribute in pair for name in pair} - {attribute}
+    for rival in rivals.intersection(names):
+        a[a[:, column], attributes.index(names, rival)] = False
+    return a

@@ -1,0 +1,169 @@
+"""DCGAN (Radford et al., 2016), twice: the one the paper compares itself with, and the original.
+
+    from_labels   a -> x̂: Φ, Decoder and DCGAN's discriminator, all from scratch (footnote 4 of the paper)
+    from_noise    z -> x̂: the original; it knows no labels, so it can illustrate but not augment
+
+Footnote 4 does not say how a discriminator of images alone would notice that a face ignores its labels. So here it
+sees them, as maps beside the image; `labels_in_discriminator=False` is the literal reading.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log2
+
+import torch
+from torch import nn
+
+from lib import losses, models, stages
+from lib.baselines.common import Chance, label_maps, obtain, players
+from lib.data import to_float
+from lib.training import averaged, batches, descend, steps_of
+
+
+@dataclass(frozen=True)
+class DCGANConfig:
+    """Defaults are the published ones; those of Φ and Decoder are the paper's."""
+
+    size: int = 64
+    attributes: tuple[str, ...] = ()  # none: the original DCGAN
+    labels_in_discriminator: bool = True
+    filters: int = 64  # at the highest resolution, doubled with each halving
+    noise: int = 100  # of the original
+    decoder_filters: int = 64
+    embedding: int = 64  # Z
+    epochs: int = 25
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    seed: int = 0
+
+
+PROFILES = {
+    "ci": DCGANConfig(filters=4, noise=8, decoder_filters=4, epochs=1),
+    "laptop": DCGANConfig(filters=16, decoder_filters=12, epochs=3, batch_size=32),
+    "paper": DCGANConfig(),
+}
+
+
+def widths(size, filters):
+    """Filters from the highest resolution down to 4x4: 64, 128, 256, 512 for 64x64."""
+    return [filters * 2**i for i in range(int(log2(size)) - 2)]
+
+
+class LabelGenerator(nn.Sequential):
+    """a -> x̂: Φ and Decoder of the paper's own method, untrained."""
+
+    def __init__(self, size, attributes, decoder_filters, embedding):
+        super().__init__(
+            models.MappingFunction(attributes, embedding), models.Decoder(size, decoder_filters, embedding)
+        )
+
+
+class NoiseGenerator(nn.Sequential):
+    """z (B, noise) -> x̂: transposed 4x4 convolutions with batch norm and ReLU, tanh at the end."""
+
+    def __init__(self, size, filters, noise):
+        layers, stride, padding = [nn.Unflatten(1, (noise, 1, 1))], 1, 0
+        for width_in, width_out in pairwise((noise, *reversed(widths(size, filters)))):
+            layers += [
+                nn.ConvTranspose2d(width_in, width_out, 4, stride, padding, bias=False),
+                nn.BatchNorm2d(width_out),
+                nn.ReLU(),
+            ]
+            stride, padding = 2, 1
+        super().__init__(*layers, nn.ConvTranspose2d(filters, 3, 4, stride, padding, bias=False), nn.Tanh())
+        initialise(self)
+
+
+class Discriminator(nn.Module):
+    """x, and a (B, A) unless A = 0 -> logit (B,): 4x4 convolutions of stride 2, batch norm except in the first."""
+
+    def __init__(self, size, filters, attributes=0):
+        super().__init__()
+        layers = []
+        for width_in, width_out in pairwise((3 + attributes, *widths(size, filters))):
+            norm = [nn.BatchNorm2d(width_out)] if layers else []
+            layers += [nn.Conv2d(width_in, width_out, 4, 2, 1, bias=False), *norm, nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width_out, 1, 4, bias=False), nn.Flatten(0))
+        self.attributes = attributes
+        initialise(self)
+
+    def forward(self, x, a=None):
+        return self.layers(torch.cat([x, label_maps(a, x)], dim=1) if self.attributes else x)
+
+
+def initialise(network):
+    """DCGAN's start: weights of convolutions from N(0, 0.02), scales of batch norm from N(1, 0.02)."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def new_generator(config):
+    """The generator of a config: from labels if it has attributes, else from noise."""
+    if config.attributes:
+        return LabelGenerator(config.size, len(config.attributes), config.decoder_filters, config.embedding)
+    return NoiseGenerator(config.size, config.filters, config.noise)
+
+
+def new_state(config, device):
+    """Fresh networks and optimizers for `train`."""
+    torch.manual_seed(config.seed)
+    seen = len(config.attributes) if config.labels_in_discriminator else 0
+    discriminator = Discriminator(config.size, config.filters, seen)
+    return players(config.learning_rate, device, model=new_generator(config), discriminator=discriminator)
+
+
+def train(accelerator, state, images, a, config):
+    """Discriminator, then generator, on every batch of `images` uint8 (N, 3, S, S) with labels `a` bool (N, A).
+
+    Loss: −E log D(x) − E log(1 − D(x̂)) against −E log D(x̂). Records: discriminator, generator.
+    """
+    generator, discriminator = state.modules["model"], state.modules["discriminator"]
+    stop = steps_of(config, len(images))
+    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        x, labels = to_float(images[batch]), a[batch].float()
+        chance = Chance(accelerator, config.seed, state.step)
+        with accelerator.autocast():
+            x_fake = generator(labels if config.attributes else chance.normal(len(x), config.noise))
+            discriminator_loss = losses.discriminator(discriminator(x, labels), discriminator(x_fake.detach(), labels))
+        descend(accelerator, (state.optimizers["discriminator"], discriminator_loss))
+        with accelerator.autocast():
+            generator_loss = losses.generator(discriminator(x_fake, labels))
+        descend(accelerator, (state.optimizers["model"], generator_loss))
+        state.step += 1
+        yield averaged(accelerator, discriminator=discriminator_loss, generator=generator_loss)
+
+
+def from_labels(run, faces, **changes):
+    """The paper's DCGAN, trained on the training faces and their labels. `changes` replace fields of its config."""
+    return _obtain(run, faces, "dcgan_labels", attributes=faces.names, **changes)
+
+
+def from_noise(run, faces, **changes):
+    """The original DCGAN, trained on the training faces. `changes` replace fields of its config."""
+    return _obtain(run, faces, "dcgan_noise", attributes=(), **changes)
+
+
+def _obtain(run, faces, stage, **changes):
+    settings = dataclasses.replace(PROFILES[run.profile.name], size=faces.size, seed=run.seed, **changes)
+    return obtain(run, faces, stage, settings, new_state, train)
+
+
+stages.MODELS |= {stage: (DCGANConfig, new_generator) for stage in ("dcgan_labels", "dcgan_noise")}
+
+
+@torch.inference_mode()
+def generate(model, a, x=None, source=None):
+    """Faces (B, 3, S, S) for the labels `a` (B, A) by a generator from labels; `x` and `source` change nothing."""
+    return model(a)
+
+
+@torch.inference_mode()
+def sample(model, n, seed):
+    """`n` faces by a generator from noise, always the same ones for a seed."""
+    noise = model[0].unflattened_size[0]
+    z = torch.randn(n, noise, generator=torch.Generator().manual_seed(seed))
+    return model(z.to(next(model.parameters()).device))

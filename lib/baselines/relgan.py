@@ -1,0 +1,233 @@
+"""RelGAN (Wu et al., 2019): edit by the *difference* of labels, x, v = b − a ∈ {−1, 0, 1} -> x̂.
+
+What is not named does not change, and α v with 0 < α < 1 is a part of the way. Three critics share one body: is the
+face real, does a pair of faces match a difference, how far along a way is this face? Least-squares losses.
+Re-implemented from the published description. Critic and generator take turns, one step each.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lib import stages
+from lib.baselines import stargan
+from lib.baselines.common import Chance, anneal, gradient_penalty, label_maps, obtain, players
+from lib.data import to_float
+from lib.losses import image_reconstruction
+from lib.training import averaged, batches, descend, steps_of
+
+
+@dataclass(frozen=True)
+class RelGANConfig:
+    """Defaults are the published ones: 400,000 steps of 4 faces are 10 epochs of CelebA."""
+
+    size: int = 64
+    attributes: tuple[str, ...] = ()
+    filters: int = 64
+    blocks: int = 6  # residual blocks of the generator
+    critic_filters: int = 64
+    weight_matching: float = 1.0
+    weight_interpolation: float = 10.0
+    weight_cycle: float = 10.0
+    weight_self: float = 10.0
+    weight_gradient_penalty: float = 150.0
+    weight_orthogonal: float = 1e-6
+    epochs: int = 10
+    batch_size: int = 4
+    learning_rate: float = 5e-5
+    seed: int = 0
+
+
+PROFILES = {
+    "ci": RelGANConfig(filters=4, blocks=1, critic_filters=4, epochs=1, batch_size=16),
+    "laptop": RelGANConfig(filters=8, blocks=2, critic_filters=12, epochs=1, batch_size=8, learning_rate=5e-4),
+    "paper": RelGANConfig(),
+}
+
+
+class SwitchNorm(nn.Module):
+    """Switchable normalisation (Luo et al., 2019): a learned mixture of instance, layer and batch statistics.
+
+    As in batch norm, the batch's statistics are replaced by running averages once training is over.
+    """
+
+    def __init__(self, width, momentum=0.1):
+        super().__init__()
+        self.scale, self.shift = (nn.Parameter(torch.full((1, width, 1, 1), value)) for value in (1.0, 0.0))
+        self.mean_mixture, self.variance_mixture = (nn.Parameter(torch.ones(3)) for _ in range(2))
+        self.register_buffer("running_mean", torch.zeros(1, width, 1, 1))
+        self.register_buffer("running_variance", torch.ones(1, width, 1, 1))
+        self.momentum = momentum
+
+    def forward(self, h):
+        variance, mean = torch.var_mean(h.float(), dim=(2, 3), keepdim=True, correction=0)
+        square = variance + mean.square()
+
+        def over(dim):
+            m = mean.mean(dim, keepdim=True)
+            return m, square.mean(dim, keepdim=True) - m.square()
+
+        layer, batch = over(1), (self.running_mean, self.running_variance)
+        if self.training:
+            batch = over(0)
+            self.running_mean.lerp_(batch[0].detach(), self.momentum)
+            self.running_variance.lerp_(batch[1].detach(), self.momentum)
+        mean, variance = (
+            sum(share * value for share, value in zip(mixture.softmax(0), values, strict=True))
+            for mixture, values in (
+                (self.mean_mixture, (mean, layer[0], batch[0])),
+                (self.variance_mixture, (variance, layer[1], batch[1])),
+            )
+        )
+        return (h - mean) * (variance + 1e-5).rsqrt() * self.scale + self.shift
+
+
+class Critic(nn.Module):
+    """Three critics of one body; each returns scores that are about 1 for what it is to accept."""
+
+    def __init__(self, size, filters, attributes):
+        super().__init__()
+        self.body, width, _ = stargan.critic_body(size, filters)
+        self.real = nn.Conv2d(width, 1, 1)
+        self.match = nn.Sequential(
+            nn.Conv2d(2 * width + attributes, width, 1), nn.LeakyReLU(0.01), nn.Conv2d(width, 1, 1)
+        )
+        self.interpolation = nn.Conv2d(width, 64, 1)
+
+    def realness(self, x):
+        """Is x a photograph? Scores of patches (B, 1, h, w)."""
+        return self.real(self.body(x))
+
+    def matching(self, x, v, y):
+        """Are x and y real and do their labels differ by v? Scores of patches (B, 1, h, w)."""
+        h = self.body(x)
+        return self.match(torch.cat([h, self.body(y), label_maps(v, h)], dim=1))
+
+    def degree(self, x):
+        """How far x is from either end of an interpolation, 0 at the ends and 1/2 half-way, (B,)."""
+        return self.interpolation(self.body(x)).mean(dim=(1, 2, 3))
+
+
+def towards(scores, value):
+    """Least squares: the mean squared distance of scores from a value."""
+    return (scores - value).square().mean()
+
+
+def critic_loss(critic, x, a, edits, alpha, epsilon, config):
+    """What the three critics minimise. Returns (total, parts).
+
+    `edits` = (G(x, v), G(x, αv), G(x, 0)) with v = a.roll(1, 0) − a: the face after next in the batch is a real face
+    with the labels wished for. Real pairs with a wrong face or a wrong difference must be refused as well.
+    """
+    full, partial, none = edits
+    other, third = x.roll(1, 0), x.roll(2, 0)
+    b, c = a.roll(1, 0), a.roll(2, 0)
+    refused = [
+        critic.matching(x, b - a, full),
+        critic.matching(third, b - a, other),  # wrong source
+        critic.matching(x, b - a, third),  # wrong target
+        critic.matching(x, c - a, other),  # wrong differences
+        critic.matching(x, b - c, other),
+    ]
+    degree = torch.minimum(alpha, 1 - alpha).flatten()
+    parts = {
+        "real": towards(critic.realness(x), 1) + towards(critic.realness(full), 0),
+        "matching": towards(critic.matching(x, b - a, other), 1) + sum(towards(scores, 0) for scores in refused),
+        "interpolation": towards(critic.degree(partial), degree)
+        + towards(critic.degree(none), 0)
+        + towards(critic.degree(full), 0),
+        "gradient_penalty": gradient_penalty(critic.realness, x, full, epsilon),
+    }
+    total = (
+        parts["real"]
+        + config.weight_matching * parts["matching"]
+        + config.weight_interpolation * parts["interpolation"]
+        + config.weight_gradient_penalty * parts["gradient_penalty"]
+    )
+    return total, parts
+
+
+def generator_loss(generator, critic, x, a, alpha, config):
+    """What the generator minimises. Returns (total, parts)."""
+    v = a.roll(1, 0) - a
+    full, partial = generator(x, v), generator(x, alpha * v)
+    parts = {
+        "adversarial": towards(critic.realness(full), 1),
+        "adversarial_matching": towards(critic.matching(x, v, full), 1),
+        "adversarial_interpolation": towards(critic.degree(partial), 0),
+        "cycle": image_reconstruction(x, generator(full, -v)),
+        "self": image_reconstruction(x, generator(x, torch.zeros_like(v))),
+        "orthogonal": orthogonal(generator),
+    }
+    total = (
+        parts["adversarial"]
+        + config.weight_matching * parts["adversarial_matching"]
+        + config.weight_interpolation * parts["adversarial_interpolation"]
+        + config.weight_cycle * parts["cycle"]
+        + config.weight_self * parts["self"]
+        + config.weight_orthogonal * parts["orthogonal"]
+    )
+    return total, parts
+
+
+def orthogonal(network):
+    """Σ ‖W Wᵀ − I‖₁ over the convolutions, a row of W per filter (Brock et al., 2017)."""
+    rows = [module.weight.flatten(1) for module in network.modules() if isinstance(module, nn.Conv2d)]
+    return sum((w @ w.T - torch.eye(len(w), device=w.device)).abs().sum() for w in rows)
+
+
+def new_generator(config):
+    """The generator of a config, untrained: StarGAN's, with switchable normalisation."""
+    return stargan.Generator(config.filters, len(config.attributes), config.blocks, norm=SwitchNorm)
+
+
+def new_state(config, device):
+    """Fresh networks and optimizers for `train`."""
+    torch.manual_seed(config.seed)
+    critic = Critic(config.size, config.critic_filters, len(config.attributes))
+    return players(config.learning_rate, device, model=new_generator(config), critic=critic)
+
+
+def train(accelerator, state, images, a, config):
+    """Critics, then generator, on every batch of `images` uint8 (N, 3, S, S) with labels `a` bool (N, A).
+
+    Records: critic and the parts of its loss, generator and the parts of its loss.
+    """
+    generator, critic = state.modules["model"], state.modules["critic"]
+    stop = steps_of(config, len(images))
+    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        anneal(state, config.learning_rate, stop)
+        chance = Chance(accelerator, config.seed, state.step)
+        x, labels = to_float(images[batch]), a[batch].float()
+        v = labels.roll(1, 0) - labels
+        alpha, epsilon = chance.uniform(len(x), 1), chance.uniform(len(x), 1, 1, 1)
+
+        with accelerator.autocast():
+            with torch.no_grad():
+                edits = generator(x, v), generator(x, alpha * v), generator(x, torch.zeros_like(v))
+            critic_total, critic_parts = critic_loss(critic, x, labels, edits, alpha, epsilon, config)
+        descend(accelerator, (state.optimizers["critic"], critic_total))
+        with accelerator.autocast():
+            total, parts = generator_loss(generator, critic, x, labels, alpha, config)
+        descend(accelerator, (state.optimizers["model"], total))
+        state.step += 1
+        yield averaged(accelerator, critic=critic_total, **critic_parts, generator=total, **parts)
+
+
+def relgan(run, faces, **changes):
+    """RelGAN trained on the training faces and their labels. `changes` replace fields of its config."""
+    settings = dataclasses.replace(
+        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, seed=run.seed, **changes
+    )
+    return obtain(run, faces, "relgan", settings, new_state, train)
+
+
+stages.MODELS["relgan"] = (RelGANConfig, new_generator)
+
+
+@torch.inference_mode()
+def generate(model, a, x, source):
+    """The faces `x` (B, 3, S, S) of labels `source` (B, A) with the labels `a` instead; halves go half the way."""
+    return model(x, a - source)

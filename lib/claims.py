@@ -1,0 +1,176 @@
+"""The ledger: what the paper claims in numbers, what we measured, and what follows from the two.
+
+`CLAIMS` is the list; each claim names the printed number and how ours is found in the result tables. `ledger` reads
+whatever tables there are and computes the verdicts:
+
+    holds                    the same direction, and the printed size is within our 95 % interval or below it
+    holds weaker             the same direction for certain, but less than printed
+    does not hold            our interval includes zero, or lies on the other side
+    cannot be tested here    with the reason
+    not measured yet         the result tables do not hold it
+
+As a script it joins the tables of all runs into data/results/claims.csv:
+
+    python -m lib.claims
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lib import checkpoints, config
+from lib.evidence import (
+    Missing,
+    Untestable,
+    accuracy,
+    attribute_gain,
+    chosen_size,
+    gain,
+    label,
+    read_results,
+    share_improved,
+    unavailable,
+)  # fmt: skip
+
+COLUMNS = ("claim", "section", "printed", "ours", "low", "high", "verdict", "recipe")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One quantitative claim. `printed` and ours are in the unit that `claim` names."""
+
+    section: str
+    claim: str
+    printed: float
+    measure: Callable  # result tables (dict of DataFrames) -> Measured; raises Untestable or Missing
+    verdict: Callable  # (printed, Measured) -> str
+
+
+# --- Verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def as_gain(printed, ours):
+    """A claim of direction and size, such as "+10.2": decided by which side of zero our interval lies on."""
+    low, high = (ours.low, ours.high) if printed > 0 else (-ours.high, -ours.low)
+    if low <= 0:
+        return "does not hold"
+    return "holds" if high >= abs(printed) else "holds weaker"
+
+
+def as_no_gain(printed, ours):
+    """A claim that nothing improves: holds unless our whole interval lies above zero."""
+    return "does not hold" if ours.low > 0 else "holds"
+
+
+def as_value(printed, ours):
+    """A claim of a value: holds if the printed one, to 1 % for its rounding, lies within our interval."""
+    slack = 0.01 * abs(printed)
+    return "holds" if ours.low - slack <= printed <= ours.high + slack else "does not hold"
+
+
+def at_least(printed, ours):
+    """A claim of "most" or "over": holds if our whole interval reaches the printed number."""
+    return "holds" if ours.low >= printed else "does not hold"
+
+
+# --- The list ---------------------------------------------------------------------------------------------------------
+
+OURS, NO_PERCEPTUAL = "balancing", "balancing, no perceptual loss"
+FID = "FID is defined on Inception's features of faces at the paper's size, and the paper tells neither set nor count"
+SPEED = "depends on the machine and on the length of training, and leaves out the pre-trained stages"
+
+CLAIMS = [
+    Claim("Fig. 1", "faces with Attractive, No_Beard and Young", 71_000, label("triple 1"), as_value),
+    Claim("Fig. 1", "faces with Mouth_Slightly_Open, Oval_Face and Receding_Hairline", 2_000, label("triple 2"),
+          lambda printed, ours: "holds" if round(ours.value, -3) == printed else "does not hold"),
+    Claim("Sec. I", "how many times more of the former", 35, label("ratio of triples"),
+          lambda printed, ours: "holds" if abs(ours.value - printed) < 2.5 else "does not hold"),
+    Claim("Fig. 1", "compositions of three attributes, at least", 9_000, label("triples"), at_least),
+    Claim("Sec. IV-C", "standard deviation of counts after random doubling", 64_900, label("std, doubling"), as_value),
+    Claim("Sec. IV-C", "standard deviation of counts after dynamic balancing", 29_800, label("std, balancing"),
+          as_value),
+    Claim("Sec. IV-C", "change of the standard deviation by balancing instead of doubling", -35_100,
+          label("std change"), as_gain),
+    Claim("Sec. IV-C", "change of the smallest count by balancing instead of doubling", 64_200, label("minimum change"),
+          as_gain),
+    Claim("Sec. IV-C", "change of the largest count by balancing instead of doubling", -62_700, label("maximum change"),
+          as_gain),
+    Claim("Fig. 5", "by what factor the standard deviation of the 40 rarest pairs falls, at least", 2,
+          label("std of rare pairs, doubling / balancing"), at_least),
+    Claim("Table 1", "FID of the paper's method", 1.319, unavailable(FID), as_value),
+    Claim("Table 1", "FID without perceptual loss", 4.812, unavailable(FID), as_value),
+    Claim("Sec. V-C", "hours of training", 10, unavailable(SPEED), as_value),
+    Claim("Table 2", "accuracy without augmentation, %", 80.9, accuracy("none"), as_value),
+    Claim("Table 2", "accuracy with dynamic balancing, double, %", 91.1, accuracy(OURS), as_value),
+    Claim("Table 2", "gain of random flipping, double, points", 3.0, gain("flip 2x"), as_gain),
+    Claim("Table 2", "gain of random flipping, 4 times, points", 2.3, gain("flip 4x"), as_gain),
+    Claim("Table 2", "gain of random cropping, double, points", 4.2, gain("crop 2x"), as_gain),
+    Claim("Table 2", "gain of random cropping, 4 times, points", 3.3, gain("crop 4x"), as_gain),
+    Claim("Table 2", "gain of random erasing, double, points", 4.5, gain("erase 2x"), as_gain),
+    Claim("Table 2", "gain of random erasing, 4 times, points", 2.5, gain("erase 4x"), as_gain),
+    Claim("Table 2", "gain of StarGAN, dynamic balancing, points", 2.0, gain("StarGAN, balancing"), as_gain),
+    Claim("Table 2", "gain of DCGAN, dynamic balancing, points", 4.3, gain("DCGAN, balancing"), as_gain),
+    Claim("Table 2", "gain of doubling without perceptual loss, points", 5.9, gain("doubling, no perceptual loss"),
+          as_gain),
+    Claim("Table 2", "gain of balancing without perceptual loss, points", 7.2, gain(NO_PERCEPTUAL), as_gain),
+    Claim("Table 2", "gain of random doubling, points", 8.6, gain("doubling"), as_gain),
+    Claim("Table 2", "gain of dynamic balancing, 1.5 times, points", 6.2, gain("balancing 1.5x"), as_gain),
+    Claim("Table 2", "gain of dynamic balancing, double, points", 10.2, gain(OURS), as_gain),
+    Claim("Table 2", "gain of dynamic balancing, triple, points", 7.8, gain("balancing 3x"), as_gain),
+    Claim("Table 2", "balancing over doubling, points", 1.6, gain(OURS, over="doubling"), as_gain),
+    Claim("Table 2", "what the perceptual loss adds to balancing, points", 3.0, gain(OURS, over=NO_PERCEPTUAL),
+          as_gain),
+    Claim("Table 2", "double over triple size, points", 2.4, gain(OURS, over="balancing 3x"), as_gain),
+    Claim("Table 2", "balancing over DCGAN, points", 5.9, gain(OURS, over="DCGAN, balancing"), as_gain),
+    Claim("Table 2", "balancing over StarGAN, points", 8.2, gain(OURS, over="StarGAN, balancing"), as_gain),
+    Claim("Sec. V-D", "balancing over the best traditional method, erasing, points", 5.7, gain(OURS, over="erase 2x"),
+          as_gain),
+    Claim("Table 3", "accuracy on 13 attributes without augmentation, %", 92.6, accuracy("none", attributes=13),
+          as_value),
+    Claim("Table 3", "gain of random doubling on 13 attributes, points", 2.0, gain("doubling", attributes=13), as_gain),
+    Claim("Table 3", "gain of dynamic balancing on 13 attributes, points", 2.9, gain(OURS, attributes=13), as_gain),
+    Claim("Table 3", "accuracy with AttGAN, 13 times the faces, %", 94.6,
+          unavailable("neither paper nor its code tells how these faces were made"), as_value),
+    Claim("Table 4", "gain of a second round, points", 0.6, gain("balancing, 2 rounds", over=OURS), as_gain),
+    Claim("Table 4", "gain of a third round over the first, points", 0.2, gain("balancing, 3 rounds", over=OURS),
+          as_gain),
+    Claim("Fig. 10", "size chosen by validation accuracy, times the faces", 2.0, chosen_size, as_value),
+    Claim("Fig. 9", "attributes that balancing improves, at least, %", 50, share_improved(OURS), at_least),
+    Claim("Sec. V-D", "attributes that the perceptual loss improves, at least, %", 50,
+          share_improved(OURS, over=NO_PERCEPTUAL), at_least),
+    *(Claim("Sec. V-D", f"what the perceptual loss gains on {name}, points", printed,
+            attribute_gain(name, OURS, NO_PERCEPTUAL), as_gain)
+      for name, printed in (("Young", 6.7), ("Oval_Face", 6.3), ("Attractive", 8.6), ("Mouth_Slightly_Open", 12.4))),
+    *(Claim("Sec. V-D", f"{name} is not improved by balancing: gain, points, at most", 0.0,
+            attribute_gain(name, OURS, "none"), as_no_gain)
+      for name in ("Rosy_Cheeks", "Wearing_Lipstick", "Wearing_Necktie")),
+]  # fmt: skip
+
+
+# --- The ledger -------------------------------------------------------------------------------------------------------
+
+
+def ledger(results):
+    """Every claim with our number, its interval and the verdict: a DataFrame with the columns of `COLUMNS`."""
+    rows = []
+    for claim in CLAIMS:
+        ours = low = high = recipe = None
+        try:
+            measured = claim.measure(results)
+            ours, low, high, recipe = measured.value, measured.low, measured.high, measured.recipe
+            verdict = claim.verdict(claim.printed, measured)
+        except Untestable as reason:
+            verdict = f"cannot be tested here: {reason}"
+        except Missing:
+            verdict = "not measured yet"
+        rows.append([claim.claim, claim.section, claim.printed, ours, low, high, verdict, recipe])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+if __name__ == "__main__":
+    runs = sorted(path for path in config.ROOT.glob("runs/*/*/results") if path.parent.name != "ci")
+    table = ledger(read_results(*runs))
+    with checkpoints.atomic(config.ROOT / "data" / "results" / "claims.csv") as path:
+        table.to_csv(path, index=False)
+    print(table["verdict"].str.partition(":")[0].value_counts().to_string())

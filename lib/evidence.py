@@ -1,0 +1,210 @@
+"""Where a number of ours stands: from the result tables to a measured value with its interval and recipe.
+
+`gain`, `accuracy`, `label` and the others each return a function of the result tables (a dict of DataFrames, see
+`read_results`). Of several runs in the tables the one that speaks loudest is taken: real faces before drawn ones, then
+the one with the most training faces.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import attributes, augmentation, checkpoints, folders, tables
+from lib.recognition import best_size
+
+TABLES = ("recognition", "recognition_differences", "recognition_per_attribute", "labels")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Our number, its 95 % interval (low = high = value where nothing is left to chance), and how it came about."""
+
+    value: float
+    low: float
+    high: float
+    recipe: str
+
+
+class Untestable(Exception):
+    """Nothing that can be measured here speaks to the claim; the message says why."""
+
+
+class Missing(Exception):
+    """The result tables do not hold what the claim needs."""
+
+
+def read_results(*folders):
+    """The result tables in one or more folders, a dict of DataFrames; those that are not there are left out."""
+    found = {name: [Path(f) / f"{name}.csv" for f in folders if (Path(f) / f"{name}.csv").exists()] for name in TABLES}
+    return {
+        name: pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+        for name, paths in found.items()
+        if paths
+    }
+
+
+# --- Where our number stands: each returns a `measure` ----------------------------------------------------------------
+
+
+def gain(arm, over="none", scale=100.0, **setting):
+    """Points of accuracy that `arm` gains over another arm, from recognition_differences.csv."""
+
+    def measure(results):
+        return _row(results, "recognition_differences", scale, arm=arm, over=over, metric="accuracy", **setting)
+
+    return measure
+
+
+def accuracy(arm, **setting):
+    """Accuracy of `arm` in percent. Only CelebA's faces can be compared with a printed accuracy."""
+
+    def measure(results):
+        return _row(
+            results, "recognition_differences", 100.0, celeba=True, arm=arm, over="-", metric="accuracy", **setting
+        )
+
+    return measure
+
+
+def attribute_gain(attribute, arm, over):
+    """Points of accuracy on one attribute that `arm` gains over another, from recognition_per_attribute.csv."""
+
+    def measure(results):
+        return _row(results, "recognition_per_attribute", 100.0, arm=arm, over=over, attribute=attribute)
+
+    return measure
+
+
+def share_improved(arm, over="none"):
+    """Percent of the attributes whose accuracy `arm` improves for certain; low and high: all doubts against, for it."""
+
+    def measure(results):
+        table = _of_one_run(_table(results, "recognition_per_attribute", arm=arm, over=over, protocol="same steps"))
+        better, worse = 100 * (table["low"] > 0).mean(), 100 * (table["high"] < 0).mean()
+        return Measured(100 * (table["difference"] > 0).mean(), better, 100 - worse, _recipe(table.iloc[0]))
+
+    return measure
+
+
+def chosen_size(results):
+    """How many times as large the training set is that validation accuracy chooses."""
+    table = _of_one_run(_table(results, "recognition", attributes=None, protocol="same steps"))
+    rows = table[table["arm"].str.fullmatch("none|balancing( .*x)?")]
+    if rows["arm"].nunique() < 4:
+        raise Missing
+    chosen = rows[rows["arm"] == best_size(rows)].iloc[0]
+    times = chosen["n_images"] / chosen["n_train"]
+    return Measured(times, times, times, _recipe(chosen))
+
+
+def label(fact):
+    """A fact about labels, from labels.csv; only CelebA's whole table can be compared with a printed one."""
+
+    def measure(results):
+        return _row(results, "labels", 1.0, celeba=True, fact=fact)
+
+    return measure
+
+
+def unavailable(reason):
+    """Nothing here can measure it."""
+
+    def measure(results):
+        raise Untestable(reason)
+
+    return measure
+
+
+def _table(results, name, celeba=False, **where):
+    table = results.get(name)
+    if table is None:
+        raise Missing
+    for column, value in where.items():
+        if value is not None:
+            table = table[table[column] == value]
+    if not len(table):
+        raise Missing
+    if celeba and not (table["data"] != "toy").any():
+        raise Untestable("drawn faces: a printed value of CelebA can only be compared on CelebA")
+    return table[table["data"] != "toy"] if celeba else table
+
+
+def _of_one_run(table):
+    """Rows of one run: real faces before drawn ones, then the most training faces, then the most attributes."""
+    order = pd.DataFrame({"real": table["data"] != "toy", "n": table["n_train"], "a": table.get("attributes", 0)})
+    best = order.sort_values(["real", "n", "a"], kind="stable").index[-1]
+    columns = ["data", "profile", "n_train", *(["attributes"] if "attributes" in table else [])]
+    return table[(table[columns] == table.loc[best, columns]).all(axis=1)]
+
+
+def _row(results, name, scale, celeba=False, **where):
+    if name.startswith("recognition"):
+        where = {"protocol": "same steps"} | where
+    row = _of_one_run(_table(results, name, celeba, **where)).iloc[-1]
+    value = "mean" if where.get("over") == "-" else "difference" if name.startswith("recognition") else "value"
+    low, high = (row["low"], row["high"]) if "low" in row else (row[value], row[value])
+    return Measured(scale * row[value], scale * low, scale * high, _recipe(row))
+
+
+def _recipe(row):
+    return ", ".join(f"{name} {row[name]}" for name in ("data", "profile", "n_train", "seeds", "commit") if name in row)
+
+
+# --- Labels -----------------------------------------------------------------------------------------------------------
+
+
+def label_facts(a, names, seed=0):
+    """What the paper says about labels, measured on a table (N, A) with CelebA's names: a Series, fact -> number.
+
+    Strategies draw from `seed`. Standard deviations are those of a sample (ddof = 1) over the attributes.
+    """
+    rng = np.random.default_rng(seed)
+    column = {name: i for i, name in enumerate(names)}
+
+    def count(*wanted):
+        return int(np.logical_and.reduce([a[:, column[name]] for name in wanted]).sum())
+
+    first = count("Attractive", "No_Beard", "Young")
+    second = count("Mouth_Slightly_Open", "Oval_Face", "Receding_Hairline")
+    facts = {"triple 1": first, "triple 2": second, "ratio of triples": first / max(second, 1)}
+    facts["triples"] = math.comb(len(names), 3)
+    sets = {
+        "doubling": augmentation.random_doubling(a, rng),
+        "balancing": augmentation.dynamic_balancing(a, len(a), rng)[0],
+    }
+    pairs = np.triu_indices(len(names), k=1)
+    real = attributes.cooccurrence(a)
+    rarest = np.argsort(real[pairs], kind="stable")[:40]
+    spread = {}
+    for strategy, new in sets.items():
+        both = real + attributes.cooccurrence(new)
+        counts = np.diag(both)
+        facts |= {f"minimum, {strategy}": counts.min(), f"maximum, {strategy}": counts.max()}
+        facts[f"std, {strategy}"] = counts.std(ddof=1)
+        spread[strategy] = both[pairs][rarest].std(ddof=1)
+    for what in ("std", "minimum", "maximum"):
+        facts[f"{what} change"] = facts[f"{what}, balancing"] - facts[f"{what}, doubling"]
+    facts["std of rare pairs, doubling / balancing"] = spread["doubling"] / spread["balancing"]
+    return pd.Series(facts, dtype=float)
+
+
+def save_label_facts(run, faces):
+    """`label_facts` of the training labels, of CelebA's whole table where the run has it, in `results/labels.csv`.
+
+    Returns the table, or None for faces whose attributes are not CelebA's: the paper says nothing about them.
+    """
+    if set(faces.names) != set(attributes.CELEBA):
+        return None
+    a, names = faces.part("train").attributes, faces.names
+    layout = None if run.source == "toy" else folders.find(run.source)
+    if isinstance(layout, folders.CelebA):  # its labels are all there, even where images are missing
+        images, values, names = tables.celeba_attributes(layout.tables[0])
+        a = values[tables.celeba_split(layout.tables[1], images) == "train"]
+    facts = label_facts(a, names, run.seed)
+    table = facts.rename_axis("fact").reset_index(name="value").assign(**run.recipe(n_train=len(a)))
+    with checkpoints.atomic(run.folder / "results" / "labels.csv") as path:
+        table.to_csv(path, index=False)
+    return table
