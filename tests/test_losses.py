@@ -63,14 +63,14 @@ def test_mapping_objective_is_equation_17():
     a, logits, zero = torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([0.0])
     total, parts = losses.mapping(z, z_hat, x, x_hat, a, logits, zero, zero, MappingConfig())
     expected = {
-        "adversarial_feature": log(2),
-        "adversarial_image": log(2),
+        "adversarial_feature": -log(2),
+        "adversarial_image": -log(2),
         "reconstruction_image": 0.5,
         "reconstruction_embedding": 4.0,
         "perceptual": log(2),
     }
     assert {name: part.item() for name, part in parts.items()} == pytest.approx(expected)
-    assert total.item() == pytest.approx(log(2) + 1 * log(2) + 10 * 0.5 + 1 * 4.0 + 10 * log(2))
+    assert total.item() == pytest.approx(-log(2) - 1 * log(2) + 10 * 0.5 + 1 * 4.0 + 10 * log(2))
 
 
 def test_mapping_weights_are_the_papers():
