@@ -1,4 +1,4 @@
-"""The one entrance to the course: `python3 course.py run`, and likewise `test`, `lab` and `doctor`.
+"""The one entrance to the course: `python3 course.py run`, and likewise `test`, `lab`, `study` and `doctor`.
 
 Each command first sees to the set-up: it uses the running interpreter if the course is installed in it (conda, or an
 environment of your own), otherwise `.venv` beside this file, made and filled on the first start.
@@ -136,6 +136,15 @@ def lab(_, arguments):
     return subprocess.call([sys.executable, "-m", "jupyterlab", str(first.relative_to(ROOT)), *arguments], cwd=ROOT)
 
 
+def study(_, arguments):
+    """run every arm of the recognition study, then the ledger of the paper's claims; goes on where it was stopped"""
+    for module, rest in (("lib.recognition", arguments), ("lib.claims", [])):
+        code = subprocess.call([sys.executable, "-m", module, *rest], cwd=ROOT)
+        if code:
+            return code
+    return 0
+
+
 def doctor(_, __):
     """look over machine, installation and data, and say how to mend what is amiss"""
     from lib import doctor
@@ -143,7 +152,7 @@ def doctor(_, __):
     return doctor.examine(installed=is_set_up() if in_venv() else installed_here())
 
 
-COMMANDS = [run, test, lab, doctor]
+COMMANDS = [run, test, lab, study, doctor]
 
 
 def main(arguments):
@@ -157,7 +166,7 @@ def main(arguments):
         if command is run:
             choice.add_argument("--save", action="store_true", help="also store the outputs in notebooks/")
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command not in (test, lab):
+    if rest and options.command not in (test, lab, study):
         parser.error(f"unknown: {' '.join(rest)}")
 
     # The notebooks' kernels start elsewhere: they get the options by the environment, and the folder in full.

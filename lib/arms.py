@@ -224,7 +224,13 @@ class Arm:
         """What the trained network depends on, in plain words."""
         return [self.build.__name__, self.options, self.loss.__name__]
 
+    @property
+    def generates(self):
+        """Whether its training set depends on trained stages; True for any `build` that is not of this module."""
+        return self.build not in (original, traditional, resampled, more_real)
 
+
+NO_PERCEPTUAL = "balancing, no perceptual loss"
 TABLE = [
     Arm("none", "reference"),
     Arm("majority", "reference", decide=majority),
@@ -240,7 +246,7 @@ TABLE = [
     Arm("balancing 1.5x", "the paper's", balancing, {"times": 1.5}),
     Arm("balancing 3x", "the paper's", balancing, {"times": 3}),
     Arm("doubling, no perceptual loss", "the paper's", doubling, {"weight_perceptual": 0.0}),
-    Arm("balancing, no perceptual loss", "the paper's", balancing, {"weight_perceptual": 0.0}),
+    Arm(NO_PERCEPTUAL, "the paper's", balancing, {"weight_perceptual": 0.0}),
     Arm("balancing, 2 rounds", "the paper's", balancing, {"rounds": 2}),
     Arm("balancing, 3 rounds", "the paper's", balancing, {"rounds": 3}),
     Arm("balancing, no conflicts", "past the paper", balancing, {"conflicts": "avoid"}),
@@ -263,4 +269,11 @@ SHORT = ("none", "majority", "tuned thresholds", "doubling", "balancing", "more 
 #: The sizes of Fig. 10, smallest first.
 SIZES = ("none", "balancing 1.5x", "balancing", "balancing 3x")
 #: Arms that others are compared with, beside "none": the paper's sentences do so.
-REFERENCES = ("doubling", "balancing", "balancing, no perceptual loss", "balancing 3x", "erase 2x")
+REFERENCES = ("doubling", "balancing", NO_PERCEPTUAL, "balancing 3x", "erase 2x")
+
+
+def best_size(table, sizes=SIZES):
+    """The augmentation size criterion (Sec. V-D, Fig. 10): the arm with the highest mean validation accuracy among
+    `sizes`; the smaller set wins a tie. `table` is a Study's. No test face has a say."""
+    accuracy = table.groupby("arm")["accuracy_val"].mean()
+    return accuracy[[size for size in sizes if size in accuracy]].idxmax()

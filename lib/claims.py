@@ -9,17 +9,19 @@ whatever tables there are and computes the verdicts:
     cannot be tested here    with the reason
     not measured yet         the result tables do not hold it
 
-As a script it joins the tables of all runs into data/results/claims.csv:
+As a script it joins the tables of all runs with those already in data/results/, and writes claims.csv beside them:
 
     python -m lib.claims
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from lib import checkpoints, config
+from lib.arms import NO_PERCEPTUAL
 from lib.evidence import (
     Missing,
     Untestable,
@@ -76,7 +78,7 @@ def at_least(printed, ours):
 
 # --- The list ---------------------------------------------------------------------------------------------------------
 
-OURS, NO_PERCEPTUAL = "balancing", "balancing, no perceptual loss"
+OURS = "balancing"
 FID = "FID is defined on Inception's features of faces at the paper's size, and the paper tells neither set nor count"
 SPEED = "depends on the machine and on the length of training, and leaves out the pre-trained stages"
 
@@ -168,9 +170,24 @@ def ledger(results):
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def publish(results, folder):
+    """Write result tables and the ledger that follows from them into `folder`, for readers who did not run the study.
+
+    Returns the ledger.
+    """
+    table = ledger(results)
+    for name, content in (results | {"claims": table}).items():
+        with checkpoints.atomic(Path(folder) / f"{name}.csv") as path:
+            content.to_csv(path, index=False, float_format="%.6g")
+    return table
+
+
 if __name__ == "__main__":
-    runs = sorted(path for path in config.ROOT.glob("runs/*/*/results") if path.parent.name != "ci")
-    table = ledger(read_results(*runs))
-    with checkpoints.atomic(config.ROOT / "data" / "results" / "claims.csv") as path:
-        table.to_csv(path, index=False)
-    print(table["verdict"].str.partition(":")[0].value_counts().to_string())
+    runs = config.start(show=False).folder.parents[1]
+    finished = [path for path in sorted(runs.glob("*/*/results")) if path.parent.name != "ci"]
+    published = config.ROOT / "data" / "results"
+    if finished:
+        table = publish(read_results(*finished, published), published)
+        print(table["verdict"].str.partition(":")[0].value_counts().to_string())
+    else:
+        print(f"{runs} holds no results but those of profile ci, which mean nothing: nothing to publish")

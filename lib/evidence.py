@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import attributes, augmentation, checkpoints, folders, tables
-from lib.recognition import best_size
+from lib import arms, attributes, augmentation, checkpoints, folders, tables
 
 TABLES = ("recognition", "recognition_differences", "recognition_per_attribute", "labels")
+KEYS = (  # what tells the rows of a table apart, as far as it has these columns
+    "data", "profile", "n_train", "attributes", "protocol", "arm", "seed", "metric", "over", "attribute", "fact",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,19 @@ class Missing(Exception):
 
 
 def read_results(*folders):
-    """The result tables in one or more folders, a dict of DataFrames; those that are not there are left out."""
-    found = {name: [Path(f) / f"{name}.csv" for f in folders if (Path(f) / f"{name}.csv").exists()] for name in TABLES}
-    return {
-        name: pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
-        for name, paths in found.items()
-        if paths
-    }
+    """The result tables in several folders, a dict of DataFrames; those that are not there are left out.
+
+    Where two folders hold the same row of the same setting, the first one's counts.
+    """
+    results = {}
+    for name in TABLES:
+        paths = [Path(folder) / f"{name}.csv" for folder in folders]
+        found = [pd.read_csv(path) for path in paths if path.exists()]
+        if found:
+            table = pd.concat(found, ignore_index=True)
+            keys = [column for column in KEYS if column in table]
+            results[name] = table.drop_duplicates(keys, ignore_index=True)
+    return results
 
 
 # --- Where our number stands: each returns a `measure` ----------------------------------------------------------------
@@ -95,7 +103,7 @@ def chosen_size(results):
     rows = table[table["arm"].str.fullmatch("none|balancing( .*x)?")]
     if rows["arm"].nunique() < 4:
         raise Missing
-    chosen = rows[rows["arm"] == best_size(rows)].iloc[0]
+    chosen = rows[rows["arm"] == arms.best_size(rows)].iloc[0]
     times = chosen["n_images"] / chosen["n_train"]
     return Measured(times, times, times, _recipe(chosen))
 

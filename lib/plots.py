@@ -17,7 +17,7 @@ from lib.attributes import ABBREVIATIONS
 
 #: Okabe and Ito's palette, which all kinds of colour vision tell apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # with the colours, so that a figure can be read in grey
+SERIES = cycler(color=COLOURS, marker=["o", "s", "^", "D", "v", "P", "X"])  # markers, so that grey will do, too
 
 #: The two compositions that Fig. 1 of the paper names.
 FIGURE_1 = (("Attractive", "No_Beard", "Young"), ("Mouth_Slightly_Open", "Oval_Face", "Receding_Hairline"))
@@ -78,11 +78,11 @@ def picture(fig):
     fig.savefig(file, format="png")
     image = Image.open(file).convert("RGB")
     if any(ax.images for ax in fig.axes):
-        return min((("png", _file(image, "png")), ("jpeg", _file(image, "jpeg"))), key=lambda kind: len(kind[1]))
-    return "png", _file(image.quantize(dither=Image.Dither.NONE), "png")
+        return min(((kind, _encoded(image, kind)) for kind in ("png", "jpeg")), key=lambda version: len(version[1]))
+    return "png", _encoded(image.quantize(dither=Image.Dither.NONE), "png")
 
 
-def _file(image, kind):
+def _encoded(image, kind):
     file = io.BytesIO()
     image.save(file, kind, quality=88, optimize=True)
     return file.getvalue()
@@ -117,7 +117,7 @@ def faces(images, columns=8, row_labels=None, titles=None, title=None):
         )
     row_labels, titles = list(row_labels or []), list(titles or [])
     ratio = images.shape[3] / images.shape[2]
-    gap, left = 0.06, max((_text_width(label, 9) for label in row_labels), default=0)
+    gap, left = 0.06, max((_text_width(label, 9) + 0.1 for label in row_labels), default=0)
     step = min(1.15 * ratio + gap, (WIDTH - left) / columns)  # from one face to the next, in inches
     height = (step - gap) / ratio
     widest = max((_text_width(text, 1) for text in titles), default=0.1)
@@ -179,11 +179,11 @@ def curves(log, panels, smooth=1):
         down, across, figsize=(max(WIDTH * across / 3, 5), 2.6 * down), squeeze=False, layout="constrained"
     )
     for ax, (title, columns) in zip(axes.flat, panels.items(), strict=False):
-        for column, colour in zip(columns, COLOURS, strict=False):
+        for i, column in enumerate(columns):
             if smooth > 1:
-                ax.plot(log["step"], log[column], color=colour, alpha=0.25, linewidth=0.8)
+                ax.plot(log["step"], log[column], color=f"C{i}", alpha=0.25, linewidth=0.8)
             average = log[column].rolling(smooth, min_periods=1, center=True).mean()
-            ax.plot(log["step"], average, color=colour, label=readable(column))
+            ax.plot(log["step"], average, color=f"C{i}", label=readable(column))
         ax.set(title=title, xlabel="step")
         if len(columns) > 1:
             ax.legend()
@@ -260,9 +260,10 @@ def pair_counts(sets, names, title, most=40):
 
 def _lines(ax, series):
     """A marked line for each entry of `series`, label -> (n,) values; the first ones wider, to be seen under others."""
-    widths = (3.0, 1.5, 1.0)
-    for (label, values), colour, marker, width in zip(series.items(), COLOURS, MARKERS, widths, strict=False):
-        ax.plot(values, marker=marker, markersize=3 + width, linewidth=width, color=colour, label=label)
+    ax.set_prop_cycle(SERIES)
+    for i, (label, values) in enumerate(series.items()):
+        width = max(1.0, 3 - i)
+        ax.plot(values, markersize=3 + width, linewidth=width, label=label)
     ax.set(xlim=(-0.7, len(values) - 0.3), ylim=(0, None))
     ax.yaxis.set_major_formatter("{x:,.0f}")
 
@@ -311,8 +312,9 @@ def per_attribute(table, title, unit):
     fig, ax = plt.subplots(figsize=(7, 0.19 * len(table) + 1.3), layout="constrained")
     rows = np.arange(len(table))
     ax.hlines(rows, table.min(axis=1), table.max(axis=1), color="#bbbbbb")
-    for column, colour, marker in zip(table.columns, COLOURS, MARKERS, strict=False):
-        ax.plot(table[column], rows, marker, markersize=5, color=colour, label=column)
+    ax.set_prop_cycle(SERIES)
+    for column in table.columns:
+        ax.plot(table[column], rows, linestyle="none", markersize=5, label=column)
     ax.set_yticks(rows, map(readable, table.index), fontsize=8)
     ax.set(title=title, xlabel=unit, ylim=(len(table) - 0.4, -0.6))
     ax.legend(fontsize=8)

@@ -23,58 +23,13 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
-from torch import nn
 from tqdm.auto import tqdm
 
 from lib import arms as arms_
-from lib import attributes, checkpoints, config, data, imbalance, metrics, models, training
+from lib import attributes, checkpoints, config, data, evidence, imbalance, metrics, models, recogniser
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "worst_recall")
 WITH_INTERVAL = ("accuracy", "balanced_accuracy", "accuracy_tuned", "balanced_accuracy_tuned")
-
-
-def attgan_classifier(size, attributes):
-    """The recogniser of Table 3, as STGAN's authors published it for AttGAN's 13 attributes: x -> logits (B, A).
-
-    Five times two 3x3 convolutions with batch norm and a pooling, 16 to 256 filters; then 512 features.
-    """
-    layers, width = [], 3
-    for filters in (16, 32, 64, 128, 256):
-        for _ in range(2):
-            layers += [nn.Conv2d(width, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU()]
-            width = filters
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(models.flat_features(size, 16), 512), nn.ReLU(), nn.Linear(512, attributes)
-    )
-
-
-def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy):
-    """Train `model` for exactly `steps` steps on images uint8 (n, 3, S, S) and labels bool (n, A), both arrays.
-
-    Batches and their order depend on `seed` and n alone. `settings` is a RecognitionConfig. Returns the model.
-    """
-    accelerator = training.new_accelerator()
-    model = model.to(accelerator.device).train()
-    images = torch.from_numpy(np.array(images)).to(accelerator.device)
-    labels = torch.from_numpy(np.array(a)).to(accelerator.device)
-    prevalence = torch.from_numpy(imbalance.prevalence(a)).to(accelerator.device)
-    optimizer = training.adam([model], settings.learning_rate)
-    rows = training.batches(accelerator, len(images), settings.batch_size, 0, steps, seed)
-    for batch in tqdm(rows, total=steps, desc="recogniser", unit="step", leave=False, delay=1):
-        with accelerator.autocast():
-            value = loss(model(data.to_float(images[batch])), labels[batch].float(), prevalence)
-        training.descend(accelerator, (optimizer, value))
-    return model.eval()
-
-
-@torch.inference_mode()
-def predict(model, images, batch_size=500):
-    """Logits of uint8 images (n, 3, S, S), float32 (n, A)."""
-    device = next(model.parameters()).device
-    starts = range(0, len(images), batch_size)
-    batches = (torch.from_numpy(np.array(images[start : start + batch_size])).to(device) for start in starts)
-    return torch.cat([model(data.to_float(batch)).float().cpu() for batch in batches]).numpy()
 
 
 @dataclass(frozen=True)
@@ -122,19 +77,21 @@ class Study:
         self.folder = run.folder / "results"
         self.memory, self.trained = {}, False
         settings = {name: value for name, value in asdict(self.settings).items() if name != "seeds"}
-        guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
-        self.digest = config.digest(faces.key, settings, *guides, same_epochs, self.targets, attgan)
+        self.protocol = [faces.key, settings, same_epochs, self.targets, attgan]
+        self.guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
+        self.digest = config.digest(*self.protocol, *self.guides)
 
     def network(self):
         """A fresh recogniser."""
         if self.attgan:
-            return attgan_classifier(self.faces.size, len(self.targets))
+            return recogniser.attgan_classifier(self.faces.size, len(self.targets))
         return models.AttributeClassifier(self.faces.size, self.settings.filters, len(self.targets))
 
     def answers(self, arm, seed):
         """Answers of the network of `arm` (a name) trained from `seed`: read from its file, or trained now."""
         arm = self.arms[arm]
-        name = f"{arm.build.__name__}-{config.digest(self.digest, arm.training)}-{seed}"
+        guides = self.guides if arm.generates else []  # another generator leaves the other arms' networks as they are
+        name = f"{arm.build.__name__}-{config.digest(*self.protocol, *guides, arm.training)}-{seed}"
         if name not in self.memory:
             path = self.folder / "recognition" / f"{name}.npz"
             checkpoints.writable(path.parent)
@@ -158,9 +115,11 @@ class Study:
         if self.same_epochs:
             steps = round(steps * len(images) / n_train)
         torch.manual_seed(seed)
-        model = train(self.network(), images, a[:, self.columns], self.settings, steps, seed, arm.loss)
-        val = predict(model, self.val.images)
-        test = predict(model, self.faces.part("test").images)  # the only place where test faces are looked at
+        model = recogniser.train(self.network(), images, a[:, self.columns], self.settings, steps, seed, arm.loss)
+        val = recogniser.predict(model, self.val.images)
+        test = recogniser.predict(
+            model, self.faces.part("test").images
+        )  # the only place where test faces are looked at
         recipe = self.run.recipe(
             seed=seed, n_train=n_train, n_images=len(images), n_test=len(test), steps=steps,
             extractor="attgan" if self.attgan else f"classifier-{self.settings.filters}",
@@ -299,13 +258,6 @@ class Study:
         return table.reset_index(drop=True)
 
 
-def best_size(table, sizes=arms_.SIZES):
-    """The augmentation size criterion (Sec. V-D, Fig. 10): the arm with the highest mean validation accuracy among
-    `sizes`; the smaller set wins a tie. `table` is a Study's. No test face has a say."""
-    accuracy = table.groupby("arm")["accuracy_val"].mean()
-    return accuracy[[size for size in sizes if size in accuracy]].idxmax()
-
-
 def full(run, faces):
     """Every arm; Table 2's arms by the same epochs; Table 3 where the data has the 13 attributes. Yields studies."""
     yield Study(run, faces, arms_.ARMS)
@@ -326,10 +278,11 @@ if __name__ == "__main__":
     options = parser.parse_args()
     course = config.start(options.profile, options.data)
     people = data.load(course)
+    evidence.save_label_facts(course, people)
     for study in [Study(course, people, options.arms)] if options.arms else full(course, people):
         study.table()
         for over in (None, *study.references):
             study.intervals(over)
-        for over in study.references:
+        for over in [name for name in ("none", arms_.NO_PERCEPTUAL) if name in study.arms]:
             study.per_attribute(over)
         print(study.intervals().query("metric == 'balanced_accuracy_tuned'").to_string(index=False))

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 from scipy.special import expit, logit
+from threadpoolctl import threadpool_limits
 
 from lib.attributes import CELEBA, celeba_statistics, index
 
@@ -86,6 +87,7 @@ def _targets(imbalance):
 
 
 @cache
+@threadpool_limits.wrap(limits=1)  # many small products: more threads would only wait for each other
 def _chain(imbalance):
     """Order of the attributes, and a row of weights for each one: intercept, then all earlier attributes."""
     p, pair = _targets(imbalance)

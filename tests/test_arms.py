@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -160,3 +161,9 @@ def test_names_are_keys_and_trainings_are_told_apart():
     assert len(set(by_training)) == len(by_training)
     assert ARMS["none"].training == ARMS["majority"].training == ARMS["tuned thresholds"].training
     assert imbalance.focal.__name__ in ARMS["focal loss"].training
+
+
+def test_size_is_chosen_by_validation_accuracy():
+    rows = [("none", 0.7, 0.9), ("balancing 1.5x", 0.8, 0.1), ("balancing", 0.8, 0.9), ("flip 2x", 0.9, 0.9)]
+    table = pd.DataFrame(rows, columns=["arm", "accuracy_val", "accuracy"])
+    assert arms.best_size(table) == "balancing 1.5x"

@@ -93,6 +93,10 @@ def test_flops_of_a_convolution_and_of_a_penalty():
     with cost.FlopCounter() as forward:
         convolution(x)
     assert forward.flops == 2 * multiply_adds
+    with torch.inference_mode(), cost.FlopCounter() as inference:
+        convolution(x)
+        torch.nn.Linear(8, 3)(x)
+    assert inference.flops == 2 * multiply_adds + 2 * 2 * 3 * 8 * 8 * 3
     with cost.FlopCounter() as penalty:
         value = common.gradient_penalty(
             lambda x: convolution(x).square().sum(dim=(1, 2, 3)), x, x, torch.ones(2, 1, 1, 1)

@@ -130,3 +130,21 @@ def closure(measure):
     """The values of `arm` and `over` that a measure was made with."""
     cells = dict(zip(measure.__code__.co_freevars, measure.__closure__ or (), strict=True))
     return [cells[name].cell_contents for name in ("arm", "over") if name in cells]
+
+
+def test_published_tables_come_back_and_the_newer_row_counts(tmp_path):
+    old = {
+        "recognition_differences": differences(("balancing", "none", -0.2, -0.3, -0.1), ("doubling", "none", 0, 0, 0))
+    }
+    claims.publish(old, tmp_path / "data")
+    (tmp_path / "run").mkdir()
+    differences(("balancing", "none", 0.2, 0.1, 0.3)).to_csv(
+        tmp_path / "run" / "recognition_differences.csv", index=False
+    )
+    results = evidence.read_results(tmp_path / "run", tmp_path / "data")
+    assert len(results["recognition_differences"]) == 2
+    ledger = claims.publish(results, tmp_path / "data")
+    assert row(ledger, GAIN)["verdict"] == "holds"
+    stored = pd.read_csv(tmp_path / "data" / "claims.csv")
+    assert tuple(stored.columns) == claims.COLUMNS
+    assert stored["verdict"].tolist() == ledger["verdict"].tolist()

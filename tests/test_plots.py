@@ -152,6 +152,12 @@ def test_attribute_counts_in_the_order_of_the_first_set():
     assert labels(ax.child_axes[0].xaxis) == ["Young", "Male", "Wearing Hat", "Bald"]
 
 
+def test_no_set_is_dropped_and_each_looks_different():
+    many = {f"set {i}": [i, 1, 2, 3] for i in range(7)}
+    ax = plots.attribute_counts(many, NAMES, "Counts").axes[0]
+    assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == len(ax.lines) == 7
+
+
 def test_pair_counts_shows_both_ends_of_the_list():
     co = attributes.cooccurrence(A)
     top, bottom = plots.pair_counts({"original": co, "other": co + 1}, NAMES, "Pairs", most=2).axes

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from lib import arms, config, imbalance, metrics, recognition
+from lib import arms, config, imbalance, metrics, recogniser, recognition, training
 from lib.arms import Arm
 from lib.data import FaceData
 from lib.recognition import Study
@@ -52,20 +51,20 @@ CHEAP = ("none", "majority", "tuned thresholds", "re-weighting", "resampling")
 @pytest.fixture
 def trainings(monkeypatch):
     """Number of steps and of faces of each training, in order."""
-    done, train = [], recognition.train
+    done, train = [], recogniser.train
 
     def spy(model, images, a, settings, steps, *rest):
         done.append((steps, len(images)))
         return train(model, images, a, settings, steps, *rest)
 
-    monkeypatch.setattr(recognition, "train", spy)
+    monkeypatch.setattr(recogniser, "train", spy)
     return done
 
 
 def test_every_arm_takes_the_same_number_of_steps(run, faces, monkeypatch):
     descents = []
-    descend = recognition.training.descend
-    monkeypatch.setattr(recognition.training, "descend", lambda *pairs: descents.append(1) or descend(*pairs))
+    descend = training.descend
+    monkeypatch.setattr(training, "descend", lambda *pairs: descents.append(1) or descend(*pairs))
     for name in ("none", "flip 4x", "resampling"):
         descents.clear()
         Study(run, faces, [name], seeds=[0]).train()
@@ -132,14 +131,14 @@ def test_no_test_face_is_taken_before_a_network_is_trained(run, faces, monkeypat
     guarded = dataclasses.replace(faces, images=faces.images.view(Guarded))
     with pytest.raises(AssertionError, match="a test face was taken"):
         guarded.part("test")
-    train = recognition.train
+    train = recogniser.train
 
     def then_open(*arguments):
         model = train(*arguments)
         monkeypatch.setattr(Guarded, "opened", True)
         return model
 
-    monkeypatch.setattr(recognition, "train", then_open)
+    monkeypatch.setattr(recogniser, "train", then_open)
     Study(run, guarded, ["balancing"], seeds=[0]).train()
     assert Guarded.opened
 
@@ -215,12 +214,6 @@ def test_per_attribute_finds_the_attribute_that_differs(run, monkeypatch):
     assert (rows.drop("Smiling")[["difference", "low", "high"]] == 0).all(axis=None)
 
 
-def test_size_is_chosen_by_validation_accuracy():
-    rows = [("none", 0.7, 0.9), ("balancing 1.5x", 0.8, 0.1), ("balancing", 0.8, 0.9), ("flip 2x", 0.9, 0.9)]
-    table = pd.DataFrame(rows, columns=["arm", "accuracy_val", "accuracy"])
-    assert recognition.best_size(table) == "balancing 1.5x"
-
-
 def test_arms_that_cannot_be_made_are_left_out(run, faces, capsys):
     def impossible(context, rng):
         raise arms.Unavailable("no such faces")
@@ -237,8 +230,9 @@ def test_unknown_names_are_refused(run, faces):
         Study(run, faces, ["none"], targets=["Nose"])
 
 
-def test_the_recogniser_of_table_3():
-    model = recognition.attgan_classifier(64, 13).eval()
-    assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 13)
-    convolutions = [layer.out_channels for layer in model if isinstance(layer, torch.nn.Conv2d)]
-    assert convolutions == [16, 16, 32, 32, 64, 64, 128, 128, 256, 256]
+def test_another_generator_leaves_the_networks_without_it(run, faces, trainings):
+    Study(run, faces, ["none", "doubling"], seeds=[0]).train()
+    mapping = dataclasses.replace(run.profile.mapping, weight_perceptual=1.0)
+    changed = dataclasses.replace(run, profile=dataclasses.replace(run.profile, mapping=mapping))
+    Study(changed, faces, ["none", "doubling"], seeds=[0]).train()
+    assert [n for _, n in trainings] == [32, 64, 64]

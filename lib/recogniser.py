@@ -1,0 +1,52 @@
+"""One recogniser: its network, its training for a fixed number of steps, and its answers."""
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from lib import data, imbalance, models, training
+
+
+def attgan_classifier(size, attributes):
+    """The recogniser of Table 3, as STGAN's authors published it for AttGAN's 13 attributes: x -> logits (B, A).
+
+    Five times two 3x3 convolutions with batch norm and a pooling, 16 to 256 filters; then 512 features.
+    """
+    layers, width = [], 3
+    for filters in (16, 32, 64, 128, 256):
+        for _ in range(2):
+            layers += [nn.Conv2d(width, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU()]
+            width = filters
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(models.flat_features(size, 16), 512), nn.ReLU(), nn.Linear(512, attributes)
+    )
+
+
+def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy):
+    """Train `model` for exactly `steps` steps on images uint8 (n, 3, S, S) and labels bool (n, A), both arrays.
+
+    Batches and their order depend on `seed` and n alone. `settings` is a RecognitionConfig. Returns the model.
+    """
+    accelerator = training.new_accelerator()
+    model = model.to(accelerator.device).train()
+    images = torch.from_numpy(np.array(images)).to(accelerator.device)
+    labels = torch.from_numpy(np.array(a)).to(accelerator.device)
+    prevalence = torch.from_numpy(imbalance.prevalence(a)).to(accelerator.device)
+    optimizer = training.adam([model], settings.learning_rate)
+    rows = training.batches(accelerator, len(images), settings.batch_size, 0, steps, seed)
+    for batch in tqdm(rows, total=steps, desc="recogniser", unit="step", leave=False, delay=1):
+        with accelerator.autocast():
+            value = loss(model(data.to_float(images[batch])), labels[batch].float(), prevalence)
+        training.descend(accelerator, (optimizer, value))
+    return model.eval()
+
+
+@torch.inference_mode()
+def predict(model, images, batch_size=500):
+    """Logits of uint8 images (n, 3, S, S), float32 (n, A)."""
+    device = next(model.parameters()).device
+    starts = range(0, len(images), batch_size)
+    batches = (torch.from_numpy(np.array(images[start : start + batch_size])).to(device) for start in starts)
+    return torch.cat([model(data.to_float(batch)).float().cpu() for batch in batches]).numpy()

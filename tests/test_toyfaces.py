@@ -1,0 +1,154 @@
+"""The drawn faces: the same picture however it is asked for, and every label visible at its own place."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib import toyfaces, toyportrait
+from lib.attributes import CELEBA, index
+
+SIZE = 48
+PEOPLE = 24
+
+#: Where a label may change the picture, in half picture sides: |x| from, to, and y from, to (down). None: anywhere.
+REGIONS = {
+    "5_o_Clock_Shadow": (0.0, 0.65, 0.1, 0.75),
+    "Arched_Eyebrows": (0.0, 0.55, -0.5, 0.05),
+    "Attractive": (0.5, 1.0, -1.0, -0.3),
+    "Bags_Under_Eyes": (0.0, 0.55, -0.15, 0.3),
+    "Bald": (0.0, 0.85, -0.9, 0.05),
+    "Bangs": (0.0, 0.5, -0.7, -0.1),
+    "Big_Lips": (0.0, 0.4, 0.1, 0.7),
+    "Big_Nose": (0.0, 0.35, -0.1, 0.4),
+    "Black_Hair": (0.0, 0.95, -0.9, 1.0),
+    "Blond_Hair": (0.0, 0.95, -0.9, 1.0),
+    "Blurry": None,
+    "Brown_Hair": (0.0, 0.95, -0.9, 1.0),
+    "Bushy_Eyebrows": (0.0, 0.55, -0.5, 0.05),
+    "Chubby": (0.0, 0.8, -0.4, 0.85),
+    "Double_Chin": (0.0, 0.55, 0.2, 0.95),
+    "Eyeglasses": (0.0, 0.65, -0.35, 0.35),
+    "Goatee": (0.0, 0.3, 0.3, 0.75),
+    "Gray_Hair": (0.0, 0.95, -0.9, 1.0),
+    "Heavy_Makeup": (0.0, 0.6, -0.4, 0.15),
+    "High_Cheekbones": (0.15, 0.6, -0.1, 0.4),
+    "Male": (0.0, 1.0, -0.4, 1.0),
+    "Mouth_Slightly_Open": (0.0, 0.35, 0.15, 0.65),
+    "Mustache": (0.0, 0.35, 0.05, 0.5),
+    "Narrow_Eyes": (0.0, 0.5, -0.3, 0.2),
+    "No_Beard": (0.0, 0.65, 0.0, 0.85),
+    "Oval_Face": (0.0, 0.65, -0.85, 0.9),
+    "Pale_Skin": (0.0, 0.7, -0.85, 1.0),
+    "Pointy_Nose": (0.0, 0.3, -0.25, 0.4),
+    "Receding_Hairline": (0.1, 0.75, -0.9, 0.15),
+    "Rosy_Cheeks": (0.0, 0.5, -0.05, 0.45),
+    "Sideburns": (0.2, 0.6, -0.45, 0.3),
+    "Smiling": (0.0, 0.45, 0.1, 0.6),
+    "Straight_Hair": (0.05, 0.9, -0.9, 0.15),
+    "Wavy_Hair": (0.25, 1.0, -0.3, 1.0),
+    "Wearing_Earrings": (0.3, 0.75, 0.0, 0.45),
+    "Wearing_Hat": (0.0, 0.95, -1.0, -0.35),
+    "Wearing_Lipstick": (0.0, 0.4, 0.15, 0.6),
+    "Wearing_Necklace": (0.0, 0.45, 0.5, 1.0),
+    "Wearing_Necktie": (0.0, 0.55, 0.5, 1.0),
+    "Young": (0.0, 0.4, -0.65, 0.45),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def people(n=PEOPLE, **options):
+    return toyfaces.labels(n, seed=3, **options), np.arange(n)
+
+
+def test_a_face_does_not_depend_on_its_batch(monkeypatch):
+    a, person = people(balanced=True)
+    together = toyfaces.render(a, person, size=SIZE)
+    order = np.random.default_rng(0).permutation(len(a))
+    assert torch.equal(toyfaces.render(a[order], person[order], size=SIZE), together[order])
+    assert torch.equal(toyfaces.render(a[7:8], person[7:8], size=SIZE)[0], together[7])
+    monkeypatch.setattr(toyfaces, "PIXELS_AT_ONCE", 5 * SIZE**2)
+    assert torch.equal(toyfaces.render(a, person, size=SIZE), together)
+
+
+def test_windows_hold_every_pose(monkeypatch):
+    a, person = people(balanced=True)
+    drawn = toyfaces.render(a, person, size=SIZE)
+    monkeypatch.setattr(toyportrait, "REACH", 2.0)
+    assert torch.equal(toyfaces.render(a, person, size=SIZE), drawn)
+
+
+@pytest.mark.parametrize("name", CELEBA)
+def test_each_label_shows_at_its_place_next_to_any_others(name):
+    a, person = people(balanced=True)
+    a[:, index(CELEBA, "Blurry")] = False  # spreads every change
+    off, on = a.copy(), a.copy()
+    off[:, index(CELEBA, name)], on[:, index(CELEBA, name)] = False, True
+    before, after = (toyfaces.render(labels, person, size=SIZE).int() for labels in (off, on))
+    change = (after - before).abs().amax(1)
+    assert ((change > 24).sum((1, 2)) >= 3).float().mean() >= 0.9, "some people do not show it"
+    if REGIONS[name] is not None:
+        left, right, top, bottom = REGIONS[name]
+        axis = (torch.arange(SIZE) + 0.5) * (2 / SIZE) - 1
+        x, y = axis.abs()[None, :], axis[:, None]
+        assert change[:, ~((x >= left) & (x <= right) & (y >= top) & (y <= bottom))].max() <= 2
+
+
+def test_another_index_is_another_person():
+    a = np.repeat(toyfaces.labels(1, seed=2), 12, axis=0)
+    images = toyfaces.render(a, np.arange(12), size=32).float()
+    difference = (images[:, None] - images[None]).abs().mean((2, 3, 4))
+    assert difference[~torch.eye(12, dtype=bool)].min() > 4
+    assert not torch.equal(toyfaces.render(a, np.arange(12), seed=1, size=32).float(), images)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_sizes_show_the_same_face(balanced):
+    a, person = people(balanced=balanced)
+    small = toyfaces.render(a, person, size=64).float()
+    large = torch.nn.functional.avg_pool2d(toyfaces.render(a, person, size=128).float(), 2)
+    assert (small - large).abs().mean() < 2.5
+
+
+def test_faces_are_drawn_from_their_labels():
+    images, a = toyfaces.faces(6, seed=5, start=10, size=32)
+    assert images.dtype == np.uint8 and images.shape == (6, 3, 32, 32) and a.dtype == bool
+    assert (a == toyfaces.labels(6, seed=5, start=10)).all()
+    later, _ = toyfaces.faces(3, seed=5, start=12, size=32)
+    assert (later == images[2:5]).all()
+
+
+def test_label_noise_leaves_the_picture_alone():
+    images, a = toyfaces.faces(20, seed=5, size=16)
+    same, noisy = toyfaces.faces(20, seed=5, size=16, label_noise=0.2)
+    assert (same == images).all()
+    assert 0.1 < (noisy ^ a).mean() < 0.3
+
+
+def test_pairs_differ_in_one_attribute():
+    pairs = toyfaces.on_off_pairs(index=2, size=32)
+    assert pairs.shape == (len(CELEBA), 2, 3, 32, 32)
+    assert (pairs[:, 0] != pairs[:, 1]).any((1, 2, 3)).all()
+
+
+def test_no_faces_is_no_error():
+    assert toyfaces.render(np.zeros((0, 40), dtype=bool), np.zeros(0, dtype=int), size=16).shape == (0, 3, 16, 16)
+
+
+@pytest.mark.parametrize(("shape", "size", "message"), [((2, 13), 64, r"\(2, 13\)"), ((2, 40), 8, "size is 8")])
+def test_what_cannot_be_drawn_is_refused(shape, size, message):
+    with pytest.raises(ValueError, match=message):
+        toyfaces.render(np.zeros(shape, dtype=bool), np.arange(2), size=size)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_devices_agree():
+    a, person = people(balanced=True)
+    difference = toyfaces.render(a, person, device="cuda").cpu().int() - toyfaces.render(a, person).int()
+    assert difference.abs().float().mean() < 0.05
