@@ -17,8 +17,8 @@ import torch
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from lib import attributes, config, folders, toyfaces, toylabels
-from lib.attributes import SPLITS, STATISTICS
+from lib import attributes, config, folders, toyfaces
+from lib.attributes import SPLITS
 from lib.tables import DataError
 
 TOY_STARTS = {"train": 0, "val": 10_000_000, "test": 20_000_000}  # far apart: more train faces leave the others alone
@@ -135,7 +135,8 @@ def draw(counts, size, cache):
     The key stands for the drawing's source text, not for its pixels, which may round differently on another device.
     """
     counts = {s: attributes.celeba_statistics(s)[0] if n is None else n for s, n in counts.items()}
-    recipe = [Path(path).read_text(encoding="utf-8") for path in (toyfaces.__file__, toylabels.__file__, STATISTICS)]
+    sources = [*sorted(Path(__file__).parent.glob("toy*.py")), attributes.STATISTICS]
+    recipe = [path.read_text(encoding="utf-8") for path in sources]
     key = config.digest(recipe, counts, size)
 
     def build():

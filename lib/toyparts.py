@@ -76,7 +76,7 @@ def back_hair(p):
     volume = 0.02 * p.spread("hair_volume")
     end = torch.lerp(0.50 + 0.30 * p.trait["hair_length"], torch.full_like(male, 0.22), male)
     m = w.m + 0.05 * swing(p, w) - (1 - male) * 0.04 * ramp(w.v, -0.1, 0.6)
-    crown = ellipse(m, w.v + 0.15, 0.58 + volume, 0.53 + volume)
+    crown = both(ellipse(m, w.v + 0.15, 0.58 + volume, 0.53 + volume), w.v)
     fall = box(m, w.v - (end - 0.28) / 2, 0.60 + volume, (end + 0.28) / 2, 0.14)
     hair = w.cover(torch.where(bald > 0, fall, torch.minimum(crown, fall)))
     comb(p, w, hair)

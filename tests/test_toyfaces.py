@@ -8,7 +8,7 @@ from lib import toyfaces, toyportrait
 from lib.attributes import CELEBA, index
 
 SIZE = 48
-PEOPLE = 24
+PEOPLE = 16
 
 #: Where a label may change the picture, in half picture sides: |x| from, to, and y from, to (down). None: anywhere.
 REGIONS = {
@@ -16,10 +16,10 @@ REGIONS = {
     "Arched_Eyebrows": (0.0, 0.55, -0.5, 0.05),
     "Attractive": (0.5, 1.0, -1.0, -0.3),
     "Bags_Under_Eyes": (0.0, 0.55, -0.15, 0.3),
-    "Bald": (0.0, 0.85, -0.9, 0.05),
+    "Bald": (0.0, 0.85, -0.9, 0.15),
     "Bangs": (0.0, 0.5, -0.7, -0.1),
     "Big_Lips": (0.0, 0.4, 0.1, 0.7),
-    "Big_Nose": (0.0, 0.35, -0.1, 0.4),
+    "Big_Nose": (0.0, 0.35, -0.25, 0.4),
     "Black_Hair": (0.0, 0.95, -0.9, 1.0),
     "Blond_Hair": (0.0, 0.95, -0.9, 1.0),
     "Blurry": None,
@@ -36,16 +36,16 @@ REGIONS = {
     "Mouth_Slightly_Open": (0.0, 0.35, 0.15, 0.65),
     "Mustache": (0.0, 0.35, 0.05, 0.5),
     "Narrow_Eyes": (0.0, 0.5, -0.3, 0.2),
-    "No_Beard": (0.0, 0.65, 0.0, 0.85),
-    "Oval_Face": (0.0, 0.65, -0.85, 0.9),
+    "No_Beard": (0.0, 0.75, 0.0, 0.85),
+    "Oval_Face": (0.0, 0.75, -0.85, 0.9),
     "Pale_Skin": (0.0, 0.7, -0.85, 1.0),
     "Pointy_Nose": (0.0, 0.3, -0.25, 0.4),
     "Receding_Hairline": (0.1, 0.75, -0.9, 0.15),
     "Rosy_Cheeks": (0.0, 0.5, -0.05, 0.45),
     "Sideburns": (0.2, 0.6, -0.45, 0.3),
-    "Smiling": (0.0, 0.45, 0.1, 0.6),
+    "Smiling": (0.0, 0.45, 0.1, 0.65),
     "Straight_Hair": (0.05, 0.9, -0.9, 0.15),
-    "Wavy_Hair": (0.25, 1.0, -0.3, 1.0),
+    "Wavy_Hair": (0.1, 1.0, -0.3, 1.0),
     "Wearing_Earrings": (0.3, 0.75, 0.0, 0.45),
     "Wearing_Hat": (0.0, 0.95, -1.0, -0.35),
     "Wearing_Lipstick": (0.0, 0.4, 0.15, 0.6),
