@@ -1,6 +1,6 @@
 """Draws the README's two pictures of the data set: a contact sheet of all 40 attributes and a wall of faces.
 
-    python benchmarks/toyfaces_pictures.py        (writes notebooks/figures/contact_sheet.png and wall.png)
+python benchmarks/toyfaces_pictures.py        (writes notebooks/figures/contact_sheet.png and wall.png)
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def save(figure, name, dpi):
     print(f"{path.relative_to(FIGURES.parent.parent)}: {path.stat().st_size / 1024:.0f} KB")
 
 
-def contact_sheet(index=5, size=128):
+def contact_sheet(index=8, size=128):
     """Forty pairs of one person, without and with the attribute that stands above them."""
     pairs = toyfaces.on_off_pairs(index, size=size).transpose(0, 1, 3, 4, 2)
     figure, axes = plt.subplots(8, 5, figsize=(10, 9.4), gridspec_kw={"wspace": 0.04, "hspace": 0.22})

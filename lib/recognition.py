@@ -205,16 +205,18 @@ class Study:
         `results/recognition_differences.csv`.
         """
         self.train()
-        rows = []
+        tables = []
         for metric in WITH_INTERVAL:
-            reference = np.zeros(1) if over is None else self.contributions(over, metric)
-            for name, arm in self.arms.items():
-                values = self.contributions(name, metric)
-                low, high = metrics.bootstrap_interval(values - reference, np.random.default_rng(0))
-                difference = values.mean() - reference.mean()
-                rows.append([name, arm.group, metric, over or "-", values.mean(), difference, low, high])
-        names = ["arm", "group", "metric", "over", "mean", "difference", "low", "high"]
-        table = self.labelled(pd.DataFrame(rows, columns=names), seeds=len(self.seeds), commit=config.commit())
+            values = np.stack([self.contributions(name, metric) for name in self.arms], axis=-1)
+            difference = values - (0 if over is None else self.contributions(over, metric)[..., None])
+            low, high = metrics.bootstrap_interval(difference, np.random.default_rng(0))
+            columns = {
+                "arm": list(self.arms), "group": [arm.group for arm in self.arms.values()], "metric": metric,
+                "over": over or "-", "mean": values.mean(axis=(0, 1)),
+                "difference": difference.mean(axis=(0, 1)), "low": low, "high": high,
+            }  # fmt: skip
+            tables.append(pd.DataFrame(columns))
+        table = self.labelled(pd.concat(tables, ignore_index=True), seeds=len(self.seeds), commit=config.commit())
         return self._keep(table, "recognition_differences.csv", ["arm", "metric", "over"])
 
     def per_attribute(self, over="none"):

@@ -85,7 +85,7 @@ def autoencoder(run, faces, **changes):
     settings = dataclasses.replace(run.profile.autoencoder, **{"seed": run.seed} | changes)
 
     def begin(accelerator):
-        images = torch.from_numpy(np.asarray(faces.part("train").images)).to(accelerator.device)
+        images, _ = tensors(faces.part("train"), accelerator.device)
         state = training.autoencoder_state(settings, accelerator.device)
         return state, len(images), lambda: training.train_autoencoder(accelerator, state, images, settings)
 

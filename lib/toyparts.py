@@ -24,7 +24,7 @@ WHITE, INK, SHEEN = (0.99, 0.98, 0.96), (0.13, 0.10, 0.12), (1.0, 1.0, 1.0)
 GOLD, RUBY = (0.98, 0.77, 0.20), (0.90, 0.25, 0.38)
 HEAD = 0.56, -0.62, 0.68  # |u| and v of head and beard
 WAVE = 0.17  # length of a wave of hair
-BANDS = -0.30, 0.13  # where the bands of hair colour begin, and the height of each
+BANDS = -0.29, 0.12  # where the bands of hair colour begin, and the height of each
 
 
 def draw(p):
@@ -56,7 +56,7 @@ def comb(p, w, alpha):
     band, row = band.long(), torch.arange(len(band), device=p.device)[:, None, None]
     colour = torch.lerp(p.bands[row, band], p.bands[row, band + 1], mix[..., None])
     fine = straight * (w.m * (2 * np.pi / 0.09)).sin() * ramp(w.m, 0.18, 0.26) * ramp(-w.v, 0.0, 0.04)
-    tone = 1.02 + 0.32 * fine + 0.26 * bend - 0.16 * w.v
+    tone = 1.02 + 0.36 * fine + 0.26 * bend - 0.16 * w.v
     light = 0.16 * fine.clamp(min=0) + 0.14 * bend.clamp(min=0)
     w.image.lerp_((colour * tone[..., None] + light[..., None]).permute(0, 3, 1, 2), alpha[:, None])
 
@@ -74,7 +74,7 @@ def back_hair(p):
     w = p.window(0.74, -0.75, 1.0)
     male, bald = p.on["Male"], p.on["Bald"]
     volume = 0.02 * p.spread("hair_volume")
-    end = torch.lerp(0.50 + 0.30 * p.trait["hair_length"], torch.full_like(male, 0.22), male)
+    end = torch.lerp(0.50 + 0.30 * p.trait["hair_length"], torch.full_like(male, 0.26), male)
     m = w.m + 0.05 * swing(p, w) - (1 - male) * 0.04 * ramp(w.v, -0.1, 0.6)
     crown = both(ellipse(m, w.v + 0.15, 0.58 + volume, 0.53 + volume), w.v)
     fall = box(m, w.v - (end - 0.28) / 2, 0.60 + volume, (end + 0.28) / 2, 0.14)
@@ -296,12 +296,12 @@ def front_hair(p):
     cap = ellipse(w.m, w.v + 0.15, 0.55 + volume, 0.53 + volume)
     side = w.u - 0.04 * p.spread("parting")
     crown = both(cap, w.v + 0.45 - 0.5 * side * side, 0.8 * (w.m - 0.42 + 0.14 * back))
-    inner = 0.8 * (0.25 + 0.40 * (w.v + 0.45).clamp(min=0) - w.m)
+    inner = 0.8 * (0.23 + 0.44 * (w.v + 0.45).clamp(min=0) - w.m)
     temple = both(inner, w.m - 0.45, ellipse(w.m - 0.30, w.v + 0.20, 0.20, 0.28), w.v + 0.06)
     comb(p, w, torch.maximum((1 - bald) * w.cover(crown), (1 - back) * w.cover(temple)))
     if "Bangs" in p.present:
         locks = 0.022 * ((w.u * 8 + p.trait["strand"]) * (2 * np.pi)).sin()
-        fringe = both(box(w.u, w.v + 0.38, 0.28, 0.10, 0.06), w.v + 0.29 + locks)
+        fringe = both(box(w.u, w.v + 0.38, 0.25, 0.10, 0.06), w.v + 0.29 + locks)
         comb(p, w, p.on["Bangs"] * w.cover(fringe))
     if "Bald" in p.present:
         shine = ellipse(w.u + 0.08 * p.spread("light").sign(), w.v + 0.53, 0.17, 0.045)
@@ -341,7 +341,7 @@ def camera(p):
     """Blur, and a little grain that is the same at every size."""
     if "Blurry" in p.present:
         axis = torch.arange(p.size, device=p.device) * (2 / p.size)
-        kernel = (-0.5 * ((axis[:, None] - axis) / 0.026).square()).exp()
+        kernel = (-0.5 * ((axis[:, None] - axis) / 0.032).square()).exp()
         kernel = kernel / kernel.sum(1, keepdim=True)
         p.image.lerp_(kernel @ p.image @ kernel.T, p.on["Blurry"][:, None])
     angle = 2 * np.pi * p.trait["grain"][:, None]

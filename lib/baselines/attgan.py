@@ -41,7 +41,7 @@ class AttGANConfig:
 PROFILES = {
     "ci": AttGANConfig(filters=4, critic_filters=4, features=16, epochs=1, batch_size=16),
     "laptop": AttGANConfig(
-        filters=20, critic_filters=16, features=64, n_critic=2, epochs=3, batch_size=16, learning_rate=5e-4
+        filters=16, critic_filters=12, features=64, n_critic=2, epochs=2, batch_size=16, learning_rate=5e-4
     ),
     "paper": AttGANConfig(),
 }

@@ -40,7 +40,7 @@ class DCGANConfig:
 
 PROFILES = {
     "ci": DCGANConfig(filters=4, noise=8, decoder_filters=4, epochs=1),
-    "laptop": DCGANConfig(filters=16, decoder_filters=12, epochs=3, batch_size=32),
+    "laptop": DCGANConfig(filters=16, decoder_filters=8, epochs=3, batch_size=32),
     "paper": DCGANConfig(),
 }
 

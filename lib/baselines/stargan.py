@@ -41,7 +41,9 @@ class StarGANConfig:
 
 PROFILES = {
     "ci": StarGANConfig(filters=4, blocks=1, critic_filters=4, epochs=1),
-    "laptop": StarGANConfig(filters=12, blocks=2, critic_filters=12, n_critic=2, epochs=2, learning_rate=5e-4),
+    "laptop": StarGANConfig(
+        filters=8, blocks=2, critic_filters=12, n_critic=3, epochs=2, batch_size=8, learning_rate=2e-4
+    ),
     "paper": StarGANConfig(),
 }
 
