@@ -94,9 +94,7 @@ def main():
         rows.append(table.assign(**score, **recipe))
         print(f"{n:,} faces, {seconds:.0f} s")
         for name, values in score.items():
-            print(
-                f"  {name}: mean {np.nanmean(values):.3f}, worst {np.nanmin(values):.3f} ({CELEBA[np.nanargmin(values)]})"
-            )
+            print(f"  {name}: mean {values.mean():.3f}, worst {values.min():.3f} ({CELEBA[values.argmin()]})")
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     pd.concat(rows).round(4).to_csv(RESULTS, index=False)
 
