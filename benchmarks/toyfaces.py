@@ -6,7 +6,7 @@ A drawing is arithmetic on small float32 layers that stay in the core's cache, s
 blend of one layer takes when it is all there is to do, and the rate at which the core copies memory.
 """
 
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import torch
@@ -15,13 +15,13 @@ from lib import toyfaces
 
 
 def best(function, repeats=5):
-    """Seconds of the fastest of some calls; the first one, which fills caches, does not count."""
+    """CPU seconds of the fastest of some calls; the first one, which fills caches, does not count."""
     function()
     seconds = []
     for _ in range(repeats):
-        start = perf_counter()
+        start = process_time()
         function()
-        seconds.append(perf_counter() - start)
+        seconds.append(process_time() - start)
     return min(seconds)
 
 
@@ -43,9 +43,9 @@ def main():
                 f"{kind:12s}{size:6d}{1 / seconds:10,.0f}{seconds * 1e3:10.2f}{layers:13.0f}"
                 f"{3 * size**2 / seconds / 1e9:15.4f}"
             )
-    start = perf_counter()
+    start = process_time()
     toyfaces.labels(20_000, seed=1)
-    print(f"labels of 20,000 faces, the model being fitted: {perf_counter() - start:.3f} s")
+    print(f"labels of 20,000 faces, the model being fitted: {process_time() - start:.3f} s")
 
 
 if __name__ == "__main__":
