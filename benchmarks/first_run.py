@@ -103,9 +103,7 @@ Reconstruction L1 on the test faces: {l1:.4f} (always the mean training face: {(
         )
     }
 
-Recognition, {
-        first["seeds"]
-    } seeds, same number of steps in every arm; in brackets the difference to `none` with its 95 %
+Recognition, {first["seeds"]} seeds, same number of steps in every arm; in brackets the difference to `none` with its
 95 % interval over test faces and seeds (commit {first["commit"]}):
 
 {table(recognition, ["arm", *METRICS.values()])}
