@@ -23,6 +23,7 @@ from lib.tables import DataError
 
 TOY_STARTS = {"train": 0, "val": 10_000_000, "test": 20_000_000}  # far apart: more train faces leave the others alone
 TOY_BATCH = 500
+DRAWING = [*sorted(Path(__file__).parent.glob("toy*.py")), attributes.STATISTICS]  # what the drawn faces depend on
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +136,7 @@ def draw(counts, size, cache):
     The key stands for the drawing's source text, not for its pixels, which may round differently on another device.
     """
     counts = {s: attributes.celeba_statistics(s)[0] if n is None else n for s, n in counts.items()}
-    sources = [*sorted(Path(__file__).parent.glob("toy*.py")), attributes.STATISTICS]
-    recipe = [path.read_text(encoding="utf-8") for path in sources]
-    key = config.digest(recipe, counts, size)
+    key = config.digest([path.read_text(encoding="utf-8") for path in DRAWING], counts, size)
 
     def build():
         device = "cuda" if torch.cuda.is_available() else "cpu"

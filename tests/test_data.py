@@ -260,7 +260,7 @@ def test_drawn_faces_are_kept_until_the_drawing_changes(tmp_path, drawn, monkeyp
     assert data.load(run_of(tmp_path, train=20, val=5, test=5)).key == first.key and len(drawn) == n
     changed = tmp_path / "toyfaces.py"
     changed.write_text("another hand")
-    monkeypatch.setattr(toyfaces, "__file__", str(changed))
+    monkeypatch.setattr(data, "DRAWING", [changed])
     assert data.load(run_of(tmp_path, train=20, val=5, test=5)).key != first.key and len(drawn) == 2 * n
 
 
