@@ -14,9 +14,8 @@ def pytest_configure(config):
     os.environ.setdefault("COURSE_PROFILE", "ci")
     os.environ["COURSE_RUNS"] = runs = tempfile.mkdtemp(prefix="course-runs-")
     config.add_cleanup(lambda: shutil.rmtree(runs, ignore_errors=True))
-    workers = getattr(config.option, "numprocesses", None)
-    if workers:  # more threads than cores make each of them several times slower
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    # At profile ci one thread is as fast as several, and threads beyond the free cores make all of them far slower.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 # Cells of a notebook build on each other: after one has failed, the rest would only repeat its error.

@@ -128,6 +128,7 @@ PROFILES = {
             "04_mapping": 3.4,
             "05_augmentation": 0.4,
             "06_evaluation": 7.9,
+            "07_compared_systems": 10.1,
         },
     ),
     "paper": Profile(  # the paper's sizes

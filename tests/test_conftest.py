@@ -67,10 +67,8 @@ def test_workers_keep_the_folder_they_inherit(configure):
     assert configure(workerinput={}) == {"COURSE_RUNS": "inherited"}
 
 
-def test_workers_share_the_cores(configure, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert configure(option=SimpleNamespace(numprocesses=2))["OMP_NUM_THREADS"] == "2"
-    assert "OMP_NUM_THREADS" not in configure(option=SimpleNamespace(numprocesses=None))
+def test_kernels_take_one_thread(configure):
+    assert configure()["OMP_NUM_THREADS"] == "1"
 
 
 def test_folder_of_results_is_fresh_and_does_not_stay(configure):
