@@ -170,7 +170,7 @@ def train(accelerator, state, images, a, config):
 def attgan(run, faces, **changes):
     """AttGAN trained on the training faces and their labels. `changes` replace fields of its config."""
     settings = dataclasses.replace(
-        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, seed=run.seed, **changes
+        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, **{"seed": run.seed} | changes
     )
     return obtain(run, faces, "attgan", settings, new_state, train)
 

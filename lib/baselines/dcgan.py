@@ -148,7 +148,7 @@ def from_noise(run, faces, **changes):
 
 
 def _obtain(run, faces, stage, **changes):
-    settings = dataclasses.replace(PROFILES[run.profile.name], size=faces.size, seed=run.seed, **changes)
+    settings = dataclasses.replace(PROFILES[run.profile.name], size=faces.size, **{"seed": run.seed} | changes)
     return obtain(run, faces, stage, settings, new_state, train)
 
 

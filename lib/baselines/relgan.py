@@ -219,7 +219,7 @@ def train(accelerator, state, images, a, config):
 def relgan(run, faces, **changes):
     """RelGAN trained on the training faces and their labels. `changes` replace fields of its config."""
     settings = dataclasses.replace(
-        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, seed=run.seed, **changes
+        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, **{"seed": run.seed} | changes
     )
     return obtain(run, faces, "relgan", settings, new_state, train)
 
