@@ -41,6 +41,8 @@ class AutoencoderConfig:
     weight_adversarial: float = 0.1
     gamma: float = 0.5  # Eq. 6
     lambda_k: float = 1e-3  # Eq. 6
+    carry_steps: int = 0  # steps in which BEGAN's residuals vanish (16,000 there); 0: the paper's, which stay
+    skips: bool = False  # BEGAN's, from the first 8x8 map to every resolution of the decoder
     epochs: int = 30
     batch_size: int = 16
     learning_rate: float = 1e-4

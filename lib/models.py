@@ -6,7 +6,9 @@ Shapes: x faces (B, 3, S, S) in [-1, 1], a attributes (B, A) of 0/1, z embedding
 from itertools import pairwise
 from math import log2
 
+import torch
 from torch import nn
+from torch.nn.functional import interpolate
 
 BOTTLENECK = 8  # height and width at which BEGAN turns feature maps into the embedding
 
@@ -28,9 +30,28 @@ class Residual(nn.Sequential):
         return h + super().forward(h)
 
 
-def residual_block(filters):
-    """Two 3x3 convolutions with ELU, bridged by the identity."""
-    return Residual(
+class VanishingResidual(nn.Sequential):
+    """BEGAN's: carry * input + (1 - carry) * output. Training lets `carry` fall from 1 to 0 (`set_carry`)."""
+
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        self.register_buffer("carry", torch.ones(()))
+
+    def forward(self, h):
+        return torch.lerp(super().forward(h), h, self.carry)
+
+
+def set_carry(module, carry):
+    """Set the carry of every VanishingResidual in `module`."""
+    for part in module.modules():
+        if isinstance(part, VanishingResidual):
+            part.carry.fill_(carry)
+
+
+def residual_block(filters, vanishing=False):
+    """Two 3x3 convolutions with ELU, bridged by the identity: for good, or `vanishing` as in BEGAN."""
+    bridge = VanishingResidual if vanishing else Residual
+    return bridge(
         nn.Conv2d(filters, filters, 3, padding=1), nn.ELU(),
         nn.Conv2d(filters, filters, 3, padding=1), nn.ELU(),
     )  # fmt: skip
@@ -39,11 +60,11 @@ def residual_block(filters):
 class Encoder(nn.Sequential):
     """Eq. 1, x -> z: filters n, 2n, 3n, ... grow linearly with each stride-2 subsampling; no activation on z."""
 
-    def __init__(self, size, filters, embedding):
+    def __init__(self, size, filters, embedding, vanishing=False):
         depth = resolutions(size)
         layers = [nn.Conv2d(3, filters, 3, padding=1), nn.ELU()]
         for i in range(1, depth + 1):
-            layers.append(residual_block(i * filters))
+            layers.append(residual_block(i * filters, vanishing))
             if i < depth:
                 layers += [nn.Conv2d(i * filters, (i + 1) * filters, 3, stride=2, padding=1), nn.ELU()]
         layers += [nn.Flatten(), nn.Linear(depth * filters * BOTTLENECK**2, embedding)]
@@ -51,29 +72,44 @@ class Encoder(nn.Sequential):
 
 
 class Decoder(nn.Sequential):
-    """Eq. 2, z -> x: n filters throughout, nearest-neighbour upsampling; no activation on x, as in BEGAN."""
+    """Eq. 2, z -> x: n filters throughout, nearest-neighbour upsampling; no activation on x, as in BEGAN.
 
-    def __init__(self, size, filters, embedding):
+    With `skips`, also BEGAN's, every upsampled map meets the first 8x8 map again, brought to its size.
+    """
+
+    def __init__(self, size, filters, embedding, vanishing=False, skips=False):
         depth = resolutions(size)
         layers = [
             nn.Linear(embedding, filters * BOTTLENECK**2),
             nn.Unflatten(1, (filters, BOTTLENECK, BOTTLENECK)),
         ]
         for i in range(1, depth + 1):
-            layers.append(residual_block(filters))
+            layers.append(residual_block(filters, vanishing))
             if i < depth:
                 layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
+                if skips:
+                    layers += [nn.Conv2d(2 * filters, filters, 3, padding=1), nn.ELU()]
         layers.append(nn.Conv2d(filters, 3, 3, padding=1))
         super().__init__(*layers)
+        self.skips = skips
+
+    def forward(self, z):
+        full, unflatten, *layers = self
+        h = first = unflatten(full(z))
+        for layer in layers:
+            h = layer(h)
+            if self.skips and isinstance(layer, nn.Upsample):
+                h = torch.cat([h, interpolate(first, size=h.shape[2:], mode="nearest")], dim=1)
+        return h
 
 
 class Autoencoder(nn.Module):
     """Encoder and Decoder in one, x -> x̂. BEGAN's critic is a second one with weights of its own."""
 
-    def __init__(self, size, filters, embedding):
+    def __init__(self, size, filters, embedding, vanishing=False, skips=False):
         super().__init__()
-        self.encoder = Encoder(size, filters, embedding)
-        self.decoder = Decoder(size, filters, embedding)
+        self.encoder = Encoder(size, filters, embedding, vanishing)
+        self.decoder = Decoder(size, filters, embedding, vanishing, skips)
 
     def forward(self, x):
         return self.decoder(self.encoder(x))

@@ -53,7 +53,10 @@ class Trained:
 
 #: How a stage's model is rebuilt from the config that lies beside its weights.
 MODELS = {
-    "autoencoder": (config.AutoencoderConfig, lambda c: models.Autoencoder(c.size, c.filters, c.embedding)),
+    "autoencoder": (
+        config.AutoencoderConfig,
+        lambda c: models.Autoencoder(c.size, c.filters, c.embedding, c.carry_steps > 0, c.skips),
+    ),
     "classifier": (config.ClassifierConfig, lambda c: models.AttributeClassifier(c.size, c.filters, len(c.attributes))),
     "mapping": (config.MappingConfig, lambda c: models.MappingFunction(len(c.attributes), c.embedding)),
 }

@@ -89,11 +89,11 @@ def batches(accelerator, n, batch_size, start, stop, seed):
         yield batch[accelerator.process_index :: accelerator.num_processes]
 
 
-def descend(accelerator, *pairs):
+def descend(accelerator, *pairs, longest=LONGEST_GRADIENT):
     """One simultaneous step of several players: each (optimizer, loss) moves that optimizer's parameters alone.
 
     All gradients are taken before any parameter moves, so players may share one forward pass. A gradient longer than
-    LONGEST_GRADIENT is cut to it.
+    `longest` is cut to it.
     """
     every = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer, _ in pairs]
     gradients = [
@@ -103,7 +103,7 @@ def descend(accelerator, *pairs):
     for parameters, gradient, (optimizer, _) in zip(every, gradients, pairs, strict=True):
         for p, g in zip(parameters, gradient, strict=True):
             p.grad = accelerator.reduce(g, "mean")
-        nn.utils.clip_grad_norm_(parameters, LONGEST_GRADIENT)
+        nn.utils.clip_grad_norm_(parameters, longest)
         optimizer.step()
 
 
@@ -115,9 +115,10 @@ def averaged(accelerator, **values):
 def autoencoder_state(config, device):
     """Fresh networks and optimizers for `train_autoencoder`."""
     torch.manual_seed(config.seed)
-    autoencoder = models.Autoencoder(config.size, config.filters, config.embedding)
+    options = {"vanishing": config.carry_steps > 0, "skips": config.skips}
+    autoencoder = models.Autoencoder(config.size, config.filters, config.embedding, **options)
     if config.adversarial == "began":
-        critic = models.Autoencoder(config.size, config.critic_filters, config.embedding)
+        critic = models.Autoencoder(config.size, config.critic_filters, config.embedding, **options)
     elif config.adversarial == "log":
         critic = models.ImageDiscriminator(config.size, config.critic_filters)
     else:
@@ -143,6 +144,8 @@ def train_autoencoder(accelerator, state, images, config):
     stop = steps_of(config, len(images))
     for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
         x = to_float(images[batch])
+        if config.carry_steps:
+            models.set_carry(state.modules, max(0.0, 1 - state.step / config.carry_steps))
         with accelerator.autocast():
             x_hat = model(x)
             if config.adversarial == "began":

@@ -59,6 +59,30 @@ def test_residual_block_is_identity_when_its_convolutions_are_zero():
     assert torch.equal(block(h), h)
 
 
+def test_vanishing_residual_goes_from_identity_to_its_layers_alone():
+    block, h = models.residual_block(3, vanishing=True), torch.rand(1, 3, 4, 4)
+    alone = torch.nn.Sequential(*block)(h)
+    assert torch.equal(block(h), h)
+    models.set_carry(block, 0.25)
+    assert torch.allclose(block(h), 0.25 * h + 0.75 * alone)
+    models.set_carry(block, 0.0)
+    assert torch.equal(block(h), alone)
+
+
+def test_skips_bring_the_first_map_to_every_resolution():
+    """Where the joins hear the skips alone, what lies before them does not matter, and z still does."""
+    decoder, z = models.Decoder(32, 2, 7, skips=True), torch.rand(2, 7)
+    joins = [m for m in decoder if isinstance(m, torch.nn.Conv2d) and m.in_channels == 4]
+    assert len(joins) == models.resolutions(32) - 1
+    with torch.no_grad():
+        for join in joins:
+            join.weight[:, :2] = 0
+        before = decoder(z)
+        decoder[2][0].weight += 1
+        assert torch.equal(decoder(z), before)
+    assert not torch.equal(before[0], before[1])
+
+
 def test_filters_grow_linearly_in_the_encoder_and_stay_in_the_decoder():
     def widths(module):
         return [m.out_channels for m in module.modules() if isinstance(m, torch.nn.Conv2d)]

@@ -92,6 +92,16 @@ def test_autoencoder_step_routes_gradients(accelerator, faces):
     assert_close([p.grad for p in state.modules["model"].parameters()], list(of_model))
 
 
+def test_residuals_vanish_over_the_first_steps(accelerator, faces):
+    images, _ = faces
+    settings = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2, carry_steps=2)
+    state = training.autoencoder_state(settings, "cpu")
+    carries = []
+    for _ in training.train_autoencoder(accelerator, state, images, settings):
+        carries.append({m.carry.item() for m in state.modules.modules() if isinstance(m, models.VanishingResidual)})
+    assert carries[:3] == [{1.0}, {0.5}, {0.0}] and carries[-1] == {0.0}
+
+
 def test_mapping_step_leaves_guides_untouched_and_moves_all_three_players(accelerator, faces):
     images, a = faces
     guide, judge = models.frozen(models.Autoencoder(SIZE, 2, 8)), models.frozen(models.AttributeClassifier(SIZE, 2, 3))
