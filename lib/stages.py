@@ -3,6 +3,8 @@
     trained = stages.mapping(run, faces)      # asks for autoencoder and classifier itself
     trained.model, trained.log, trained.folder
 
+While a stage trains, `watch` is called with the rows of its log so far, a list of dicts; see `plots.Live`.
+
 A stage lives in `<run.folder>/<stage>-<digest>/`; the digest covers its config, its data and the stages below it, so a
 changed config never meets an old checkpoint. A file lock lets several notebooks ask at once.
 
@@ -83,7 +85,7 @@ def load(folder):
     return Trained(models.frozen(model), settings, pd.read_csv(log) if log.exists() else pd.DataFrame(), folder)
 
 
-def autoencoder(run, faces, **changes):
+def autoencoder(run, faces, watch=None, **changes):
     """Encoder and Decoder trained on the training faces (Sec. III-A). `changes` replace fields of its config."""
     settings = dataclasses.replace(run.profile.autoencoder, **{"seed": run.seed} | changes)
 
@@ -92,10 +94,10 @@ def autoencoder(run, faces, **changes):
         state = training.autoencoder_state(settings, accelerator.device)
         return state, len(images), lambda: training.train_autoencoder(accelerator, state, images, settings)
 
-    return obtain(run, "autoencoder", settings, [faces.key], begin)
+    return obtain(run, "autoencoder", settings, [faces.key], begin, watch)
 
 
-def classifier(run, faces, **changes):
+def classifier(run, faces, watch=None, **changes):
     """Attribute classifier trained on the training faces (Sec. III-A)."""
     settings = dataclasses.replace(run.profile.classifier, **{"attributes": faces.names, "seed": run.seed} | changes)
 
@@ -104,10 +106,10 @@ def classifier(run, faces, **changes):
         state = training.classifier_state(settings, accelerator.device)
         return state, len(images), lambda: training.train_classifier(accelerator, state, images, a, settings)
 
-    return obtain(run, "classifier", settings, [faces.key], begin)
+    return obtain(run, "classifier", settings, [faces.key], begin, watch)
 
 
-def mapping(run, faces, **changes):
+def mapping(run, faces, watch=None, **changes):
     """Mapping function trained against the run's autoencoder and classifier (Sec. III-B, III-C)."""
     settings = dataclasses.replace(run.profile.mapping, **{"attributes": faces.names, "seed": run.seed} | changes)
     below = autoencoder(run, faces), classifier(run, faces)
@@ -123,7 +125,7 @@ def mapping(run, faces, **changes):
             lambda: training.train_mapping(accelerator, state, images, a, z, guide.decoder, judge, settings),
         )
 
-    return obtain(run, "mapping", settings, [faces.key, *(trained.digest for trained in below)], begin)
+    return obtain(run, "mapping", settings, [faces.key, *(trained.digest for trained in below)], begin, watch)
 
 
 def tensors(faces, device):
@@ -137,7 +139,7 @@ def embed(encoder, images, batch_size=256):
     return torch.cat([encoder(to_float(batch)) for batch in images.split(batch_size)]).clone()
 
 
-def obtain(run, stage, settings, inputs, begin):
+def obtain(run, stage, settings, inputs, begin, watch=None):
     """Load the stage if its folder is finished, else train it (from its saved state if there is one) and save it.
 
     `begin(accelerator)` returns (state, number of training faces, function that gives the loop). Raises TrainingError
@@ -150,8 +152,11 @@ def obtain(run, stage, settings, inputs, begin):
     with FileLock(folder / ".lock") if first else nullcontext():
         accelerator.wait_for_everyone()
         if checkpoints.describe(folder) is None:
+            for cut_off in folder.glob(".*.*") if first else ():  # what a killed process was writing
+                cut_off.unlink()
             state, faces, loop = begin(accelerator)
-            seconds, rows = train(folder, stage, accelerator, state, loop, training.steps_of(settings, faces))
+            steps = training.steps_of(settings, faces)
+            seconds, rows = train(folder, stage, accelerator, state, loop, steps, watch)
             if first:
                 with checkpoints.atomic(folder / "log.csv") as path:
                     pd.DataFrame(rows).to_csv(path, index=False)
@@ -163,7 +168,7 @@ def obtain(run, stage, settings, inputs, begin):
         return load(folder)
 
 
-def train(folder, stage, accelerator, state, loop, steps):
+def train(folder, stage, accelerator, state, loop, steps, watch=None):
     """Run a training loop to its end with a progress bar, a log and saved states. Returns (seconds, rows)."""
     path = folder / "state.pt"
     rows, seconds = [], 0.0
@@ -177,20 +182,30 @@ def train(folder, stage, accelerator, state, loop, steps):
         for record in loop():
             if state.step % LOG_EVERY == 0 or state.step == steps:
                 row = {"step": state.step} | {name: value.item() for name, value in record.items()}
-                if not all(np.isfinite(value) for value in row.values()):
+                row["learning_rate"] = state.optimizers["model"].param_groups[0]["lr"]
+                to_save = first and time.monotonic() - last_saved > SAVE_EVERY
+                # A loss tells of the weights before its step; a state is saved only when those after it are good, too.
+                if not all(map(np.isfinite, row.values())) or (to_save and not finite(state.modules)):
                     raise TrainingError(
-                        f"{stage}: a loss is no longer finite at step {state.step} ({row}). "
+                        f"{stage}: a loss or a weight is no longer finite at step {state.step} ({row}). "
                         f"The last good state is kept in {folder}; lower learning_rate in lib/config.py"
                     )
                 rows.append(row)
+                if watch and first:
+                    watch(rows)
                 leading = next(iter(record))
                 bar.set_postfix({leading: f"{row[leading]:.4f}"}, refresh=False)
-                if first and time.monotonic() - last_saved > SAVE_EVERY:  # here, so that no saved state holds a NaN
+                if to_save:
                     so_far = seconds + time.monotonic() - started
                     checkpoints.save_state(path, {"training": state.state_dict(), "rows": rows, "seconds": so_far})
                     last_saved = time.monotonic()
             bar.update()
     return seconds + time.monotonic() - started, rows
+
+
+def finite(module):
+    """Whether all weights of a module are finite."""
+    return all(p.isfinite().all() for p in module.parameters())
 
 
 if __name__ == "__main__":

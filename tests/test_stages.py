@@ -108,10 +108,45 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_state_kept(run, face
             yield record if i < 2 else {"cross_entropy": torch.tensor(float("nan"))}
 
     monkeypatch.setattr(training, "train_classifier", diverging)
-    with pytest.raises(stages.TrainingError, match="classifier: a loss is no longer finite at step 3"):
+    with pytest.raises(stages.TrainingError, match="classifier: a loss or a weight is no longer finite at step 3"):
         stages.classifier(run, faces)
     (folder,) = run.folder.iterdir()
     assert torch.load(folder / "state.pt", weights_only=True)["training"]["step"] == 2
+
+
+def test_no_state_is_saved_whose_weights_are_not_finite(run, faces, monkeypatch):
+    monkeypatch.setattr(stages, "LOG_EVERY", 1)
+    monkeypatch.setattr(stages, "SAVE_EVERY", 0)
+    original = training.train_classifier
+
+    def blown_up(accelerator, state, *arguments):
+        for i, record in enumerate(original(accelerator, state, *arguments)):
+            if i == 2:  # by this step; the loss it reports was finite
+                next(state.modules.parameters()).data.fill_(torch.inf)
+            yield record
+
+    monkeypatch.setattr(training, "train_classifier", blown_up)
+    with pytest.raises(stages.TrainingError, match="a weight is no longer finite at step 3"):
+        stages.classifier(run, faces)
+    monkeypatch.setattr(training, "train_classifier", original)
+    assert stages.classifier(run, faces).log["step"].iloc[-1] == 4  # from the good state on
+
+
+def test_a_training_is_watched_row_by_row_and_a_loaded_stage_is_not(run, faces, monkeypatch):
+    monkeypatch.setattr(stages, "LOG_EVERY", 1)
+    seen = []
+    trained = stages.autoencoder(run, faces, watch=lambda rows: seen.append(len(rows)), learning_rate=1e-3)
+    assert seen == [1, 2] and (trained.log["learning_rate"] == 1e-3).all()
+    stages.autoencoder(run, faces, watch=lambda rows: seen.append("again"), learning_rate=1e-3)
+    assert seen == [1, 2]
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away(run, faces):
+    folder = stages.classifier(run, faces).folder
+    (folder / "config.json").unlink()
+    (folder / ".state.pt.4711").write_bytes(b"half")
+    stages.classifier(run, faces)
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "config.json", "log.csv", "model.safetensors"]
 
 
 def test_an_unfinished_or_foreign_folder_is_refused(run, faces, tmp_path):
