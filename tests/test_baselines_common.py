@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from torch.testing import assert_close
 
 from lib import training
@@ -58,11 +59,16 @@ def test_chance_depends_on_seed_step_and_process_alone():
     assert drawn(0, 0)[:9].sort().values.tolist() == list(range(9))
 
 
+def linear(config):
+    return torch.nn.Linear(1, 1)
+
+
 def test_learning_rate_falls_over_the_second_half():
-    state = common.players(0.1, "cpu", model=torch.nn.Linear(1, 1), critic=torch.nn.Linear(1, 1))
+    config = types.SimpleNamespace(seed=0, learning_rate=0.1, epochs=2, batch_size=5)
+    state = common.players(config, "cpu", critic=linear, model=linear)
     rates = []
     for state.step in range(8):
-        common.anneal(state, 0.1, 8)
+        common.anneal(state, config, 23)  # two epochs of four batches
         rates.append([optimizer.param_groups[0]["lr"] for optimizer in state.optimizers.values()])
     assert_close(torch.tensor(rates)[:, 0], torch.tensor([0.1] * 5 + [0.075, 0.05, 0.025]))
     assert all(one == other for one, other in rates)
@@ -111,9 +117,19 @@ def test_machine_rate_is_positive():
     assert all(rate > 0 for rate in cost.machine_rate("cpu", repeats=1).values())
 
 
-def test_players_have_optimizers_of_their_own():
-    state = common.players(0.1, "cpu", model=torch.nn.Linear(1, 1), critic=torch.nn.Linear(1, 1))
+def test_players_have_optimizers_of_their_own_and_start_from_the_seed():
+    config = types.SimpleNamespace(seed=3, learning_rate=0.1)
+    state, again = (common.players(config, "cpu", critic=linear, model=linear) for _ in range(2))
     assert isinstance(state, training.TrainingState)
     for name, module in state.modules.items():
         held = {id(p) for group in state.optimizers[name].param_groups for p in group["params"]}
         assert held == {id(p) for p in module.parameters()}
+        assert torch.equal(module.weight, again.modules[name].weight)
+    assert not torch.equal(state.modules["critic"].weight, state.modules["model"].weight)
+
+
+def test_gradients_of_the_compared_systems_are_not_cut():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    common.move(Accelerator(cpu=True), optimizer, 50 * weight.sum())
+    assert weight.item() == -50  # a gradient cut at length 1 would move it by 1

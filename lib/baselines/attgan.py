@@ -5,7 +5,6 @@ label. Labels enter as -1/+1 and once more after the first layer of the decoder,
 The convolutions stop at 2x2, as instance norm needs more than one pixel: five of them for 64x64, four for 32x32.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log2
@@ -155,11 +154,14 @@ def new_generator(config):
     return Generator(config.size, config.filters, len(config.attributes))
 
 
+def new_critic(config):
+    """The critic of a config, untrained."""
+    return Critic(config.size, config.critic_filters, config.features, len(config.attributes))
+
+
 def new_state(config, device):
     """Fresh networks and optimizers for `train`."""
-    torch.manual_seed(config.seed)
-    critic = Critic(config.size, config.critic_filters, config.features, len(config.attributes))
-    return players(config.learning_rate, device, model=new_generator(config), critic=critic)
+    return players(config, device, critic=new_critic, model=new_generator)
 
 
 def train(accelerator, state, images, a, config):
@@ -169,10 +171,7 @@ def train(accelerator, state, images, a, config):
 
 def attgan(run, faces, **changes):
     """AttGAN trained on the training faces and their labels. `changes` replace fields of its config."""
-    settings = dataclasses.replace(
-        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, **{"seed": run.seed} | changes
-    )
-    return obtain(run, faces, "attgan", settings, new_state, train)
+    return obtain(run, faces, "attgan", PROFILES, new_state, train, **changes)
 
 
 stages.MODELS["attgan"] = (AttGANConfig, new_generator)

@@ -1,5 +1,8 @@
 """What the compared systems share: the gradient penalty, chance that a resumed run repeats, learning rate, labels."""
 
+import dataclasses
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -45,17 +48,32 @@ class Chance:
         return torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32)).to(self.device)
 
 
-def players(learning_rate, device, **modules):
-    """A fresh TrainingState in which every module has an Adam of its own."""
-    modules = nn.ModuleDict(modules).to(device)
-    return TrainingState(modules, {name: adam([module], learning_rate) for name, module in modules.items()})
+def players(config, device, **makers):
+    """A fresh TrainingState: each module is made by its function of the config and has an Adam of its own."""
+    torch.manual_seed(config.seed)
+    modules = nn.ModuleDict({name: make(config) for name, make in makers.items()}).to(device)
+    return TrainingState(modules, {name: adam([module], config.learning_rate) for name, module in modules.items()})
 
 
-def anneal(state, learning_rate, steps):
-    """Set every player's learning rate for this step: constant at first, in the second half linearly towards 0."""
+def turns(accelerator, state, images, a, config):
+    """What every loop here goes over, from step `state.step` to its end: faces x (B, 3, S, S), their labels (B, A) as
+    0/1, and the step's Chance; of `images` uint8 (N, 3, S, S) with labels `a` bool (N, A)."""
+    stop = steps_of(config, len(images))
+    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        yield to_float(images[batch]), a[batch].float(), Chance(accelerator, config.seed, state.step)
+
+
+def move(accelerator, optimizer, loss):
+    """One step of one player, its gradient uncut: none of these systems cuts it, and a critic's is long by nature."""
+    descend(accelerator, (optimizer, loss), longest=math.inf)
+
+
+def anneal(state, config, n):
+    """Set the players' learning rate for this step of a training on `n` faces: constant in the first half, then
+    linearly towards 0."""
     for optimizer in state.optimizers.values():
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1, 2 - 2 * state.step / steps)
+            group["lr"] = config.learning_rate * min(1, 2 - 2 * state.step / steps_of(config, n))
 
 
 def label_maps(a, h):
@@ -86,31 +104,33 @@ def train_editor(accelerator, state, images, a, config, critic_loss, generator_l
     Records: critic and the parts of its loss; in the steps in which the generator learns also generator and its parts.
     """
     generator, critic = state.modules["model"], state.modules["critic"]
-    stop = steps_of(config, len(images))
-    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
-        anneal(state, config.learning_rate, stop)
-        chance = Chance(accelerator, config.seed, state.step)
-        x, labels = to_float(images[batch]), a[batch].float()
+    for x, labels, chance in turns(accelerator, state, images, a, config):
+        anneal(state, config, len(images))
         target = labels[chance.permutation(len(x))]
 
         with accelerator.autocast():
             with torch.no_grad():
                 x_fake = generator(x, target)
             total, parts = critic_loss(critic, x, labels, x_fake, chance.uniform(len(x), 1, 1, 1), config)
-        descend(accelerator, (state.optimizers["critic"], total))
+        move(accelerator, state.optimizers["critic"], total)
         record = {"critic": total} | parts
 
         state.step += 1
         if state.step % config.n_critic == 0:
             with accelerator.autocast():
                 total, parts = generator_loss(generator, critic, x, labels, target, config)
-            descend(accelerator, (state.optimizers["model"], total))
+            move(accelerator, state.optimizers["model"], total)
             record |= {"generator": total} | parts
         yield averaged(accelerator, **record)
 
 
-def obtain(run, faces, stage, settings, new_state, train):
-    """The finished stage (`stages.obtain`) of a system that learns from images and labels alone."""
+def obtain(run, faces, stage, profiles, new_state, train, **changes):
+    """The finished stage (`stages.obtain`) of a system that learns from images and labels alone.
+
+    Its config is that of the run's profile, for these faces and the run's seed; `changes` replace fields of it.
+    """
+    fitting = {"size": faces.size, "attributes": faces.names, "seed": run.seed}
+    settings = dataclasses.replace(profiles[run.profile.name], **fitting | changes)
 
     def begin(accelerator):
         images, a = stages.tensors(faces.part("train"), accelerator.device)

@@ -7,7 +7,6 @@ Footnote 4 does not say how a discriminator of images alone would notice that a 
 sees them, as maps beside the image; `labels_in_discriminator=False` is the literal reading.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log2
@@ -16,9 +15,8 @@ import torch
 from torch import nn
 
 from lib import losses, models, stages
-from lib.baselines.common import Chance, label_maps, obtain, players
-from lib.data import to_float
-from lib.training import averaged, batches, descend, steps_of
+from lib.baselines.common import label_maps, move, obtain, players, turns
+from lib.training import averaged
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class DCGANConfig:
 
 
 PROFILES = {
-    "ci": DCGANConfig(filters=4, noise=8, decoder_filters=4, epochs=1),
+    "ci": DCGANConfig(filters=4, noise=8, decoder_filters=4, epochs=1, batch_size=16),
     "laptop": DCGANConfig(filters=16, decoder_filters=8, epochs=3, batch_size=32),
     "paper": DCGANConfig(),
 }
@@ -108,12 +106,14 @@ def new_generator(config):
     return NoiseGenerator(config.size, config.filters, config.noise)
 
 
+def new_discriminator(config):
+    """The discriminator of a config, untrained."""
+    return Discriminator(config.size, config.filters, len(config.attributes) if config.labels_in_discriminator else 0)
+
+
 def new_state(config, device):
     """Fresh networks and optimizers for `train`."""
-    torch.manual_seed(config.seed)
-    seen = len(config.attributes) if config.labels_in_discriminator else 0
-    discriminator = Discriminator(config.size, config.filters, seen)
-    return players(config.learning_rate, device, model=new_generator(config), discriminator=discriminator)
+    return players(config, device, discriminator=new_discriminator, model=new_generator)
 
 
 def train(accelerator, state, images, a, config):
@@ -122,34 +122,26 @@ def train(accelerator, state, images, a, config):
     Loss: −E log D(x) − E log(1 − D(x̂)) against −E log D(x̂). Records: discriminator, generator.
     """
     generator, discriminator = state.modules["model"], state.modules["discriminator"]
-    stop = steps_of(config, len(images))
-    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
-        x, labels = to_float(images[batch]), a[batch].float()
-        chance = Chance(accelerator, config.seed, state.step)
+    for x, labels, chance in turns(accelerator, state, images, a, config):
         with accelerator.autocast():
             x_fake = generator(labels if config.attributes else chance.normal(len(x), config.noise))
             discriminator_loss = losses.discriminator(discriminator(x, labels), discriminator(x_fake.detach(), labels))
-        descend(accelerator, (state.optimizers["discriminator"], discriminator_loss))
+        move(accelerator, state.optimizers["discriminator"], discriminator_loss)
         with accelerator.autocast():
             generator_loss = losses.generator(discriminator(x_fake, labels))
-        descend(accelerator, (state.optimizers["model"], generator_loss))
+        move(accelerator, state.optimizers["model"], generator_loss)
         state.step += 1
         yield averaged(accelerator, discriminator=discriminator_loss, generator=generator_loss)
 
 
 def from_labels(run, faces, **changes):
     """The paper's DCGAN, trained on the training faces and their labels. `changes` replace fields of its config."""
-    return _obtain(run, faces, "dcgan_labels", attributes=faces.names, **changes)
+    return obtain(run, faces, "dcgan_labels", PROFILES, new_state, train, **changes)
 
 
 def from_noise(run, faces, **changes):
     """The original DCGAN, trained on the training faces. `changes` replace fields of its config."""
-    return _obtain(run, faces, "dcgan_noise", attributes=(), **changes)
-
-
-def _obtain(run, faces, stage, **changes):
-    settings = dataclasses.replace(PROFILES[run.profile.name], size=faces.size, **{"seed": run.seed} | changes)
-    return obtain(run, faces, stage, settings, new_state, train)
+    return obtain(run, faces, "dcgan_noise", PROFILES, new_state, train, attributes=(), **changes)
 
 
 stages.MODELS |= {stage: (DCGANConfig, new_generator) for stage in ("dcgan_labels", "dcgan_noise")}

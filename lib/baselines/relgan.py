@@ -5,7 +5,6 @@ face real, does a pair of faces match a difference, how far along a way is this 
 Re-implemented from the published description. Critic and generator take turns, one step each.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +12,9 @@ from torch import nn
 
 from lib import stages
 from lib.baselines import stargan
-from lib.baselines.common import Chance, anneal, gradient_penalty, label_maps, obtain, players
-from lib.data import to_float
+from lib.baselines.common import anneal, gradient_penalty, label_maps, move, obtain, players, turns
 from lib.losses import image_reconstruction
-from lib.training import averaged, batches, descend, steps_of
+from lib.training import averaged
 
 
 @dataclass(frozen=True)
@@ -183,11 +181,14 @@ def new_generator(config):
     return stargan.Generator(config.filters, len(config.attributes), config.blocks, norm=SwitchNorm)
 
 
+def new_critic(config):
+    """The three critics of a config, untrained."""
+    return Critic(config.size, config.critic_filters, len(config.attributes))
+
+
 def new_state(config, device):
     """Fresh networks and optimizers for `train`."""
-    torch.manual_seed(config.seed)
-    critic = Critic(config.size, config.critic_filters, len(config.attributes))
-    return players(config.learning_rate, device, model=new_generator(config), critic=critic)
+    return players(config, device, critic=new_critic, model=new_generator)
 
 
 def train(accelerator, state, images, a, config):
@@ -196,11 +197,8 @@ def train(accelerator, state, images, a, config):
     Records: critic and the parts of its loss, generator and the parts of its loss.
     """
     generator, critic = state.modules["model"], state.modules["critic"]
-    stop = steps_of(config, len(images))
-    for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
-        anneal(state, config.learning_rate, stop)
-        chance = Chance(accelerator, config.seed, state.step)
-        x, labels = to_float(images[batch]), a[batch].float()
+    for x, labels, chance in turns(accelerator, state, images, a, config):
+        anneal(state, config, len(images))
         v = labels.roll(1, 0) - labels
         alpha, epsilon = chance.uniform(len(x), 1), chance.uniform(len(x), 1, 1, 1)
 
@@ -208,20 +206,17 @@ def train(accelerator, state, images, a, config):
             with torch.no_grad():
                 edits = generator(x, v), generator(x, alpha * v), generator(x, torch.zeros_like(v))
             critic_total, critic_parts = critic_loss(critic, x, labels, edits, alpha, epsilon, config)
-        descend(accelerator, (state.optimizers["critic"], critic_total))
+        move(accelerator, state.optimizers["critic"], critic_total)
         with accelerator.autocast():
             total, parts = generator_loss(generator, critic, x, labels, alpha, config)
-        descend(accelerator, (state.optimizers["model"], total))
+        move(accelerator, state.optimizers["model"], total)
         state.step += 1
         yield averaged(accelerator, critic=critic_total, **critic_parts, generator=total, **parts)
 
 
 def relgan(run, faces, **changes):
     """RelGAN trained on the training faces and their labels. `changes` replace fields of its config."""
-    settings = dataclasses.replace(
-        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, **{"seed": run.seed} | changes
-    )
-    return obtain(run, faces, "relgan", settings, new_state, train)
+    return obtain(run, faces, "relgan", PROFILES, new_state, train, **changes)
 
 
 stages.MODELS["relgan"] = (RelGANConfig, new_generator)

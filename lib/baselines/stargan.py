@@ -7,7 +7,6 @@ Where this differs from the authors' code:
  - no mirrored images, and the crop and the splits of this course (the published split trains on CelebA's test faces).
 """
 
-import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log2
@@ -126,11 +125,14 @@ def new_generator(config):
     return Generator(config.filters, len(config.attributes), config.blocks)
 
 
+def new_critic(config):
+    """The critic of a config, untrained."""
+    return Critic(config.size, config.critic_filters, len(config.attributes))
+
+
 def new_state(config, device):
     """Fresh networks and optimizers for `train`."""
-    torch.manual_seed(config.seed)
-    critic = Critic(config.size, config.critic_filters, len(config.attributes))
-    return players(config.learning_rate, device, model=new_generator(config), critic=critic)
+    return players(config, device, critic=new_critic, model=new_generator)
 
 
 def train(accelerator, state, images, a, config):
@@ -140,10 +142,7 @@ def train(accelerator, state, images, a, config):
 
 def stargan(run, faces, **changes):
     """StarGAN trained on the training faces and their labels. `changes` replace fields of its config."""
-    settings = dataclasses.replace(
-        PROFILES[run.profile.name], size=faces.size, attributes=faces.names, **{"seed": run.seed} | changes
-    )
-    return obtain(run, faces, "stargan", settings, new_state, train)
+    return obtain(run, faces, "stargan", PROFILES, new_state, train, **changes)
 
 
 stages.MODELS["stargan"] = (StarGANConfig, new_generator)
