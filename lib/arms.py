@@ -23,10 +23,13 @@ class Unavailable(Exception):
 
 
 class Context:
-    """What arms are made of: the training faces, and stages trained on them, each obtained when first asked for."""
+    """What arms are made of: the training faces, and stages trained on them, each obtained when first asked for.
 
-    def __init__(self, run, faces):
-        self.run, self.faces = run, faces
+    With `unlabelled`, a FaceData, the autoencoder learns from its training faces instead; their labels are not used.
+    """
+
+    def __init__(self, run, faces, unlabelled=None):
+        self.run, self.faces, self.unlabelled = run, faces, unlabelled
         self.device = training.new_accelerator().device
 
     @cached_property
@@ -35,9 +38,14 @@ class Context:
         return self.faces.part("train")
 
     @cached_property
+    def trained_autoencoder(self):
+        """The autoencoder as a Trained stage."""
+        return stages.autoencoder(self.run, self.faces if self.unlabelled is None else self.unlabelled)
+
+    @cached_property
     def autoencoder(self):
-        """The frozen Autoencoder."""
-        return stages.autoencoder(self.run, self.faces).model.to(self.device)
+        """The frozen Autoencoder, on the device."""
+        return self.trained_autoencoder.model.to(self.device)
 
     @cached_property
     def z(self):
@@ -49,28 +57,16 @@ class Context:
     def mapping(self, rounds=1, **changes):
         """Φ as a Trained stage. `rounds` > 1: its guide is a classifier trained on what Φ of the round before adds to
         the training faces by dynamic balancing (Table 4). `changes` replace fields of MappingConfig."""
-        if rounds == 1:
-            return stages.mapping(self.run, self.faces, **changes)
-        before = self.mapping(rounds - 1, **changes)
-        images, a = balancing(self, np.random.default_rng(self.run.seed), rounds=rounds - 1, **changes)
-        augmented = data.FaceData(
-            images, a, self.faces.names, np.repeat("train", len(a)), np.arange(len(a)).astype(str), self.faces.source,
-            key=f"{self.faces.key}-{before.digest}",
-        )  # fmt: skip
-        guide = stages.classifier(self.run, augmented)
-        settings = before.config
-
-        def begin(accelerator):
-            images, a = stages.tensors(self.train, accelerator.device)
-            state = training.mapping_state(settings, accelerator.device)
-            fixed = self.z, self.autoencoder.decoder, guide.model.to(accelerator.device)
-            return (
-                state,
-                len(images),
-                lambda: training.train_mapping(accelerator, state, images, a, *fixed, settings),
-            )
-
-        return stages.obtain(self.run, "mapping", settings, [self.faces.key, before.digest, guide.digest], begin)
+        faces = self.faces
+        if rounds > 1:
+            before = self.mapping(rounds - 1, **changes)
+            images, a = balancing(self, np.random.default_rng(self.run.seed), rounds=rounds - 1, **changes)
+            faces = data.FaceData(
+                images, a, faces.names, np.repeat("train", len(a)), np.arange(len(a)).astype(str), faces.source,
+                key=f"{faces.key}-{before.digest}",
+            )  # fmt: skip
+        below = self.trained_autoencoder, stages.classifier(self.run, faces)
+        return stages.mapping(self.run, self.faces, below, **changes)
 
     def imagine(self, a, **generator):
         """Faces for the labels `a`, (n, A) -> uint8 (n, 3, S, S). `generator` goes to `mapping`."""
@@ -218,16 +214,18 @@ class Arm:
     options: dict = field(default_factory=dict)  # of `build`
     loss: Callable = imbalance.cross_entropy  # (logits, a, prevalence) -> scalar
     decide: Callable = at_zero
+    fit: Callable | None = None  # (context, images, a) -> network, instead of the recogniser's training
 
     @property
     def training(self):
         """What the trained network depends on, in plain words."""
-        return [self.build.__name__, self.options, self.loss.__name__]
+        parts = [self.build.__name__, self.options, self.loss.__name__]
+        return parts if self.fit is None else [*parts, self.fit.__name__]
 
     @property
     def generates(self):
-        """Whether its training set depends on trained stages; True for any `build` that is not of this module."""
-        return self.build not in (original, traditional, resampled, more_real)
+        """Whether it depends on trained stages; True for any `build` that is not of this module, and for any `fit`."""
+        return self.build not in (original, traditional, resampled, more_real) or self.fit is not None
 
 
 NO_PERCEPTUAL = "balancing, no perceptual loss"

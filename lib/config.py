@@ -91,6 +91,8 @@ class RecognitionConfig:
     batch_size: int = 64
     learning_rate: float = 1e-4
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    sizes: tuple[int, ...] = (500, 1_000, 2_000, 4_000, 8_000, 16_000)  # numbers of training faces, see lib/sweep.py
+    few_labels: tuple[int, ...] = (500, 2_000)  # numbers of labelled ones among them
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ PROFILES = {
         AutoencoderConfig(size=32, filters=4, critic_filters=4, epochs=1),
         ClassifierConfig(size=32, filters=4, epochs=1),
         MappingConfig(size=32, filters=4, epochs=1),
-        RecognitionConfig(filters=4, steps=8, batch_size=32, seeds=(0, 1)),
+        RecognitionConfig(filters=4, steps=8, batch_size=32, seeds=(0, 1), sizes=(64, 128), few_labels=(64,)),
     ),
     "laptop": Profile(  # a student sees it work
         "laptop",

@@ -103,14 +103,14 @@ def per_image(a, logits, threshold=0.0):
     return {"accuracy": correct.mean(axis=1), "balanced_accuracy": balanced}
 
 
-def bootstrap_interval(values, rng, n=2000, level=0.95):
-    """Interval `(low, high)` of a mean over images and seeds: a bootstrap over the images, Student's t over the seeds.
+def bootstrap_means(values, rng, n=2000):
+    """Means over images and seeds as they might have come out: a bootstrap over the images, Student's t over the seeds.
 
     `values` is (images,) or (seeds, images): what each image contributes under each seed. For the difference of two
     models give the difference of their contributions, seed by seed: then both meet the same images in each resample.
     Each of the `n` draws resamples the images and adds t(S - 1) standard errors between the S seeds. Resampling three
     or five seeds too would be a narrower interval than they can vouch for; one seed alone says nothing of seeds.
-    A further axis (seeds, images, K) gives an interval for each of K numbers, arrays `low` and `high` (K,).
+    Returns (n,), or (n, K) for K numbers at once, (seeds, images, K).
     """
     values = np.atleast_2d(values)
     seeds, images = values.shape[:2]
@@ -119,5 +119,13 @@ def bootstrap_interval(values, rng, n=2000, level=0.95):
     if seeds > 1:
         error = values.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(seeds)
         means += rng.standard_t(seeds - 1, size=means.shape) * error
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return means
+
+
+def bootstrap_interval(values, rng, n=2000, level=0.95):
+    """Interval `(low, high)` of a mean over images and seeds: quantiles of `bootstrap_means`, whose arguments it takes.
+
+    For K numbers at once `low` and `high` are arrays (K,).
+    """
+    low, high = np.quantile(bootstrap_means(values, rng, n), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high

@@ -29,6 +29,7 @@ from lib import arms as arms_
 from lib import attributes, checkpoints, config, data, evidence, imbalance, metrics, models, recogniser
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "worst_recall")
+AMOUNTS = ("seeds", "sizes", "few_labels")  # how many networks there are: this leaves each of them as it is
 WITH_INTERVAL = ("accuracy", "balanced_accuracy", "accuracy_tuned", "balanced_accuracy_tuned")
 
 
@@ -58,11 +59,16 @@ class Study:
                  as `none` takes over the real faces, so larger sets get more steps (the paper's protocol)
     targets      names of the attributes to recognise; default all. Generators still know all of them
     attgan       True: recognise with `attgan_classifier` instead of the paper's Classifier
+    context      what the arms are made of; default a Context of this run and these faces
 
     Raises ValueError for an arm or attribute that does not exist.
     """
 
-    def __init__(self, run, faces, arms=arms_.SHORT, seeds=None, same_epochs=False, targets=None, attgan=False):
+    tables = "recognition"  # how the names of its result tables begin
+
+    def __init__(
+        self, run, faces, arms=arms_.SHORT, seeds=None, same_epochs=False, targets=None, attgan=False, context=None
+    ):
         unknown = [arm for arm in arms if isinstance(arm, str) and arm not in arms_.ARMS]
         if unknown:
             raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(arms_.ARMS)}")
@@ -72,13 +78,15 @@ class Study:
         self.same_epochs, self.attgan = same_epochs, attgan
         self.targets = tuple(targets or faces.names)
         self.columns = [attributes.index(faces.names, name) for name in self.targets]
-        self.context = arms_.Context(run, faces)
+        self.context = context or arms_.Context(run, faces)
         self.val = faces.part("val")
         self.folder = run.folder / "results"
         self.memory, self.trained = {}, False
-        settings = {name: value for name, value in asdict(self.settings).items() if name != "seeds"}
+        settings = {name: value for name, value in asdict(self.settings).items() if name not in AMOUNTS}
         self.protocol = [faces.key, settings, same_epochs, self.targets, attgan]
         self.guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
+        if self.context.unlabelled is not None:
+            self.guides.append(self.context.unlabelled.key)
         self.digest = config.digest(*self.protocol, *self.guides)
 
     def network(self):
@@ -114,8 +122,12 @@ class Study:
         steps, n_train = self.settings.steps, len(self.context.train)
         if self.same_epochs:
             steps = round(steps * len(images) / n_train)
-        torch.manual_seed(seed)
-        model = recogniser.train(self.network(), images, a[:, self.columns], self.settings, steps, seed, arm.loss)
+        a = a[:, self.columns]
+        if arm.fit is None:
+            torch.manual_seed(seed)
+            model = recogniser.train(self.network(), images, a, self.settings, steps, seed, arm.loss)
+        else:
+            steps, model = 0, arm.fit(self.context, images, a)
         val = recogniser.predict(model, self.val.images)
         test = recogniser.predict(
             model, self.faces.part("test").images
@@ -188,7 +200,7 @@ class Study:
                 row |= {f"{metric}_tuned": tuned[metric] for metric in METRICS}
                 row |= {f"{metric}_val": val[metric] for metric in METRICS[:2]}
                 rows.append(row | self.answers(name, seed).recipe)
-        return self._keep(self.labelled(pd.DataFrame(rows)), "recognition.csv", ["arm", "seed"])
+        return self._keep(self.labelled(pd.DataFrame(rows)), f"{self.tables}.csv", ["arm", "seed"])
 
     @cache  # noqa: B019
     def contributions(self, arm, metric):
@@ -217,7 +229,7 @@ class Study:
             }  # fmt: skip
             tables.append(pd.DataFrame(columns))
         table = self.labelled(pd.concat(tables, ignore_index=True), seeds=len(self.seeds), commit=config.commit())
-        return self._keep(table, "recognition_differences.csv", ["arm", "metric", "over"])
+        return self._keep(table, f"{self.tables}_differences.csv", ["arm", "metric", "over"])
 
     def per_attribute(self, over="none"):
         """Fig. 9, a row per arm and attribute: means over seeds of accuracy, recall, specificity, balanced_accuracy and
@@ -240,7 +252,7 @@ class Study:
             table[columns] = np.mean([one[columns] for one in of_seeds], axis=0)
             tables.append(table.assign(over=over, difference=difference.mean(axis=(0, 1)), low=low, high=high))
         table = self.labelled(pd.concat(tables), seeds=len(self.seeds), commit=config.commit())
-        return self._keep(table, "recognition_per_attribute.csv", ["arm", "attribute", "over"])
+        return self._keep(table, f"{self.tables}_per_attribute.csv", ["arm", "attribute", "over"])
 
     def _keep(self, table, name, keys):
         """Merge `table` into a CSV file of the run; rows of this study made with other settings go. Returns `table`."""
@@ -248,7 +260,7 @@ class Study:
         with FileLock(path.with_suffix(".lock")):
             if path.exists():
                 old = pd.read_csv(path)
-                setting = ["data", "profile", "n_train", "attributes", "protocol"]
+                setting = ["data", "profile", "n_train", "attributes", "protocol", *({"setting"} & set(table))]
                 same = (old[setting] == table[setting].iloc[0]).all(axis=1)
                 again = pd.MultiIndex.from_frame(old[keys]).isin(pd.MultiIndex.from_frame(table[keys]))
                 kept = old[~(same & (again | (old["study"] != self.digest)))]

@@ -109,10 +109,13 @@ def classifier(run, faces, watch=None, **changes):
     return obtain(run, "classifier", settings, [faces.key], begin, watch)
 
 
-def mapping(run, faces, watch=None, **changes):
-    """Mapping function trained against the run's autoencoder and classifier (Sec. III-B, III-C)."""
+def mapping(run, faces, below=None, watch=None, **changes):
+    """Mapping function trained against an autoencoder and a classifier (Sec. III-B, III-C).
+
+    `below` is that pair of Trained stages; default those of the run, trained on the same faces.
+    """
     settings = dataclasses.replace(run.profile.mapping, **{"attributes": faces.names, "seed": run.seed} | changes)
-    below = autoencoder(run, faces), classifier(run, faces)
+    below = below or (autoencoder(run, faces), classifier(run, faces))
 
     def begin(accelerator):
         images, a = tensors(faces.part("train"), accelerator.device)
