@@ -6,9 +6,11 @@ Importing this module sets the course's style, so figures that a notebook draws 
 import base64
 import html
 import io
+import time
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from cycler import cycler
 from IPython.display import display
 from PIL import Image
@@ -190,6 +192,40 @@ def curves(log, panels, smooth=1):
     for ax in axes.flat[len(panels) :]:
         ax.remove()
     return fig
+
+
+class Live:
+    """A figure that follows a training, in one place on the page: `stages.autoencoder(run, faces, watch=live)`.
+
+    draw   function of a stage's log (DataFrame) that gives a Figure, such as `curves`
+    alt    its alternative text
+
+    The figure is drawn again every few seconds at most, and never for more than a twentieth of the time.
+    """
+
+    PAUSE = 3  # seconds
+
+    def __init__(self, draw, alt):
+        self.draw, self.alt = draw, alt
+        self.place, self.due = None, 0.0
+
+    def __call__(self, rows):
+        """Draw the log so far, a list of dicts, if it is time to."""
+        begin = time.monotonic()
+        if begin >= self.due:
+            self.show(pd.DataFrame(rows))
+            end = time.monotonic()
+            self.due = end + max(self.PAUSE, 20 * (end - begin))
+
+    def show(self, log):
+        """Draw `log` now: the last word of a training, or the only one when its stage was loaded."""
+        fig = self.draw(log)
+        shown = Shown(figure_html(fig, self.alt), self.alt)
+        plt.close(fig)
+        if self.place is None:
+            self.place = display(shown, display_id=True)
+        else:
+            self.place.update(shown)
 
 
 # --- Statistics -------------------------------------------------------------------------------------------------------

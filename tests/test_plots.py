@@ -198,3 +198,48 @@ def test_per_attribute_has_a_dot_for_each_column():
     ax = plots.per_attribute(table, "Test faces", "accuracy").axes[0]
     assert labels(ax.yaxis) == ["Wearing Hat", "Male"]
     assert {line.get_label(): list(line.get_xdata()) for line in ax.lines} == table.to_dict("list")
+
+
+# --- A training while it runs -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """What is on the page: a dict of pictures, which updates replace."""
+    page = {}
+
+    class Place:
+        def __init__(self):
+            self.number = len(page)
+
+        def update(self, shown):
+            page[self.number] = shown
+
+    def display(shown, display_id):
+        place = Place()
+        place.update(shown)
+        return place
+
+    monkeypatch.setattr(plots, "display", display)
+    return page
+
+
+def test_a_live_figure_stays_in_its_place_and_pauses(page, monkeypatch):
+    drawn = []
+
+    def draw(log):
+        drawn.append(log["k"].tolist())
+        return plt.figure(figsize=(1, 1))
+
+    live = plots.Live(draw, alt="k")
+    rows = [{"step": 1, "k": 0.1}]
+    live(rows)
+    live(rows + rows)  # too soon
+    assert drawn == [[0.1]]
+    live.show(pd.DataFrame({"step": [1, 2], "k": [0.1, 0.2]}))
+    assert drawn == [[0.1], [0.1, 0.2]]
+    monkeypatch.setattr(plots.Live, "PAUSE", -1e9)
+    live.due = 0.0
+    live(rows)
+    assert len(drawn) == 3 and list(page) == [0] and 'alt="k"' in page[0]._repr_html_()
+    assert plt.get_fignums() == []
