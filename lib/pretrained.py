@@ -1,0 +1,231 @@
+"""Trained weights that ship with the course, in `data/pretrained/<name>/`, by name:
+
+    ready = pretrained.load("toy")
+    ready.autoencoder.model, ready.classifier.model, ready.mapping.model    # frozen, on the CPU
+    print(ready.card)
+
+They lie there in half precision, each stage in a folder that `stages.load` can read, beside a card that says how they
+were made, how good they are and what may be done with them. One command makes them, from training to card:
+
+    python -m lib.pretrained toy
+    python -m lib.pretrained celeba64 --data FOLDER       # CelebA; one GPU
+"""
+
+import argparse
+import copy
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib import checkpoints, config, data, distances, losses, metrics, oracle, stages
+
+FOLDER = config.ROOT / "data" / "pretrained"
+STAGES = ("autoencoder", "classifier", "mapping")
+TESTED = 2000  # faces that the numbers on a card rest on, at most
+
+LAPTOP, PAPER = config.PROFILES["laptop"], config.PROFILES["paper"]
+
+#: What is trained for each name.
+RECIPES = {
+    "toy": dataclasses.replace(  # the networks of `laptop`, three times the faces and four times the steps
+        LAPTOP,
+        name="shipped",
+        data=dataclasses.replace(LAPTOP.data, train=24_000),
+        autoencoder=dataclasses.replace(LAPTOP.autoencoder, epochs=8),
+    ),
+    "celeba64": dataclasses.replace(  # the paper's, but for a classifier that is small enough to ship
+        PAPER, name="shipped", classifier=dataclasses.replace(PAPER.classifier, filters=32)
+    ),
+}
+
+
+TERMS = {
+    "toy": "Trained on drawn faces alone; under the licence of the code, MIT.",
+    "celeba64": "Trained on CelebA: for non-commercial research only. The licence of the code does not change that.",
+}
+
+CARD = """# Weights `{name}`
+
+Encoder and Decoder, attribute classifier and mapping function Φ of *Generating Face Images with Attributes for Free*
+(Liu et al., TNNLS 32(6), 2021), for faces of {size}x{size} pixels with {attributes} attributes, in half precision.
+
+    from lib import pretrained
+    ready = pretrained.load("{name}")
+
+## How they were made
+
+`{command}`, on {data}: the training split alone, seed {seed}. All settings lie beside the weights, in `config.json`.
+
+| stage | weights | steps | faces | minutes | device | commit |
+| --- | --- | --- | --- | --- | --- | --- |
+{made}
+
+## What they can do
+
+Measured with the weights as they ship, on {n:,} faces of the test split and with their labels. The independent
+judge is a classifier that had no part in training Φ ([lib/oracle.py](../../../lib/oracle.py)).
+
+| | accuracy | balanced accuracy |
+| --- | --- | --- |
+{scores}
+
+- Attributes that generated faces obey worst (balanced accuracy): {worst}.
+- A test face and its reconstruction differ by {l1:.3f} (L1, pixels in [-1, 1]); a test face and the mean face by
+  {l1_mean_face:.3f}.
+- Fréchet distance in the features of the independent judge, {half:,} generated against {half:,} real faces:
+  {frechet_judge:.2f}; two sets of real faces of that number: {frechet_judge_floor:.2f}. This is not FID.
+- {distinct_labels:,} different label vectors gave {distinct_faces:,} different faces.
+
+## Limits
+
+Φ takes no noise: a label vector has one face, near to the mean of all people who carry it. Labels that nobody carries
+together are answered, too, and mean nothing. Attributes are labels that were given to pictures, not truths about
+people; generated faces show nobody. Do not use these weights to judge anybody.
+
+## Terms
+
+{terms}
+"""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The three stages that ship together, each a `stages.Trained`."""
+
+    folder: Path
+    autoencoder: stages.Trained
+    classifier: stages.Trained
+    mapping: stages.Trained
+
+    @property
+    def names(self):
+        """The A attributes, in the order of the labels."""
+        return self.mapping.config.attributes
+
+    @property
+    def size(self):
+        """Height and width of the faces in pixels."""
+        return self.autoencoder.config.size
+
+    @property
+    def card(self):
+        """The model card, Markdown."""
+        return (self.folder / "README.md").read_text(encoding="utf-8")
+
+
+def load(name, faces=None):
+    """The weights that ship as `name`; with `faces` (FaceData) only if they fit these.
+
+    Raises ValueError for a name that is not there and for faces of another size or with other attributes, and
+    CheckpointError for files that are missing or damaged.
+    """
+    folder = FOLDER / name
+    if not folder.is_dir():
+        there = ", ".join(path.name for path in sorted(FOLDER.iterdir()) if path.is_dir())
+        made = f"; `python -m lib.pretrained {name}` makes them" if name in RECIPES else ""
+        raise ValueError(f"no weights {name!r} in {FOLDER}, only: {there}{made}")
+    ready = Pretrained(folder, *(stages.load(folder / stage) for stage in STAGES))
+    if faces is not None and (faces.size, faces.names) != (ready.size, ready.names):
+        raise ValueError(
+            f"the weights {name!r} are for faces of {ready.size}x{ready.size} pixels with the attributes "
+            f"{', '.join(ready.names)}; these have {faces.size}x{faces.size} and {', '.join(faces.names)}: "
+            "take a profile of that size, or train on these faces"
+        )
+    return ready
+
+
+def export(name, trained):
+    """Write the stages `trained` (stage -> Trained) as the weights `name`, in half precision."""
+    for stage, one in trained.items():
+        folder = FOLDER / name / stage
+        checkpoints.save(folder, copy.deepcopy(one.model).half(), checkpoints.describe(one.folder))
+        with checkpoints.atomic(folder / "log.csv") as path:  # thinned: enough for curves
+            one.log.iloc[::10].to_csv(path, index=False, float_format="%.4g")
+
+
+@torch.inference_mode()
+def measure(ready, judge, train, test):
+    """The numbers on the card: (table of accuracies, dict of the others), measured on the faces `test`.
+
+    `judge` is a classifier that had no part in training Φ. The Fréchet distance is between features that it sees, of
+    generated faces and of half of the test faces; its floor is that between the two halves.
+    """
+    autoencoder, classifier, phi = (getattr(ready, stage).model for stage in STAGES)
+
+    def through(network, values):
+        return torch.cat([network(batch) for batch in values.split(256)])
+
+    a, x = torch.from_numpy(test.attributes).float(), data.to_float(test.images)
+    rebuilt = through(autoencoder, x)
+    generated = data.to_uint8(through(lambda batch: autoencoder.decoder(phi(batch)), a))
+    seen = through(judge, data.to_float(generated)).numpy()
+    table = {
+        "majority answer": metrics.majority(train.attributes, test.attributes),
+        "the classifier that ships, on test faces": metrics.report(test.attributes, through(classifier, x).numpy()),
+        "independent judge, on test faces": metrics.report(test.attributes, through(judge, x).numpy()),
+        "independent judge, on faces generated from the same labels": metrics.report(test.attributes, seen),
+    }
+    worst = metrics.per_attribute(test.attributes, seen, names=test.names).balanced_accuracy.nsmallest(3)
+    mean_face = np.mean(train.images[:: max(1, len(train) // TESTED)], axis=0) / 127.5 - 1
+    half = len(test) // 2
+    real, other = (distances.classifier_features(judge, part) for part in (test.images[:half], test.images[half:]))
+    made = distances.classifier_features(judge, generated[half:])
+    rng = np.random.default_rng(0)
+    numbers = {
+        "l1": losses.image_reconstruction(x, rebuilt).item(),
+        "l1_mean_face": losses.image_reconstruction(x, torch.tensor(mean_face, dtype=x.dtype).expand_as(x)).item(),
+        "frechet_judge": distances.compare(real, made, "judge", rng)["frechet_judge"],
+        "frechet_judge_floor": distances.compare(real, other, "judge", rng)["frechet_judge"],
+        "distinct_labels": len(np.unique(test.attributes, axis=0)),
+        "distinct_faces": distances.distinct(generated.numpy()),
+        "worst": ", ".join(f"{name} {value:.2f}" for name, value in worst.items()),
+    }
+    return pd.DataFrame(table).T, numbers
+
+
+def write_card(ready, command, table, numbers, test):
+    """Write the model card into the folder of the weights."""
+    recipes = {stage: checkpoints.describe(ready.folder / stage)["recipe"] for stage in STAGES}
+    made = [
+        f"| {stage} | {sum(p.numel() for p in getattr(ready, stage).model.parameters()):,} | {recipe['steps']:,} "
+        f"| {recipe['n_train']:,} | {recipe['seconds'] / 60:.1f} | {recipe['device']} | {recipe['commit']} |"
+        for stage, recipe in recipes.items()
+    ]
+    scores = [f"| {row} | {r.accuracy:.3f} | {r.balanced_accuracy:.3f} |" for row, r in table.iterrows()]
+    source, seed = (recipes["mapping"][key] for key in ("data", "seed"))
+    text = CARD.format(
+        name=ready.folder.name, size=ready.size, attributes=len(ready.names), command=command, seed=seed,
+        data="the drawn faces of `lib/toyfaces.py`" if source == "toy" else f"the faces of the folder `{source}`",
+        made="\n".join(made), scores="\n".join(scores), n=len(test), half=len(test) // 2,
+        terms=TERMS.get(ready.folder.name, "Those of the faces they were trained on."), **numbers,
+    )  # fmt: skip
+    with checkpoints.atomic(ready.folder / "README.md") as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def main(arguments=None):
+    """Train what is missing, export it, measure what was exported, write the card."""
+    parser = argparse.ArgumentParser(prog="python -m lib.pretrained", description="Make weights that ship.")
+    parser.add_argument("name", help=f"{', '.join(RECIPES)}, which have their recipes; or a name of your own")
+    parser.add_argument("--data", help="toy (default), or a folder of faces")
+    parser.add_argument("--profile", help="take this profile instead of the recipe")
+    options = parser.parse_args(arguments)
+    run = config.start(options.profile, options.data, show=False)
+    if options.name in RECIPES and options.profile is None:
+        profile = RECIPES[options.name]
+        run = dataclasses.replace(run, profile=profile, folder=run.folder.parent / profile.name)
+    faces = data.load(run)
+    export(options.name, {stage: getattr(stages, stage)(run, faces) for stage in STAGES})
+    ready, test = load(options.name), faces.part("test").take(slice(0, TESTED))
+    table, numbers = measure(ready, oracle.oracle(run, faces).model, faces.part("train"), test)
+    given = [f"--profile {options.profile}"] * bool(options.profile) + ["--data FOLDER"] * (run.source != "toy")
+    write_card(ready, " ".join(["python -m lib.pretrained", options.name, *given]), table, numbers, test)
+    print(f"{ready.card}\nwritten  {ready.folder}")
+
+
+if __name__ == "__main__":
+    main()
