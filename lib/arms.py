@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import nn
 
 from lib import data, imbalance, stages, training
 from lib.augmentation import dynamic_balancing, generate, random_doubling, transformed
+from lib.baselines import systems
 
 CANDIDATES = 16  # rare rows among which `editing` looks for the one nearest to a face
 
@@ -68,8 +69,20 @@ class Context:
         below = self.trained_autoencoder, stages.classifier(self.run, faces)
         return stages.mapping(self.run, self.faces, below, **changes)
 
-    def imagine(self, a, **generator):
-        """Faces for the labels `a`, (n, A) -> uint8 (n, 3, S, S). `generator` goes to `mapping`."""
+    @cache  # noqa: B019
+    def compared(self, system):
+        """The generator (b, x, source) -> x̂ of a compared system of `systems.SYSTEMS`."""
+        return systems.generator(system, self.run, self.faces)
+
+    def imagine(self, a, rows, system=None, **generator):
+        """Faces for the labels `a`, (n, A) -> uint8 (n, 3, S, S): by Φ and Decoder, or by a compared `system`.
+
+        Editors start from the training faces `rows`, those that the labels were made from. `generator` goes to
+        `mapping`.
+        """
+        if system is not None:
+            source = self.train.images[rows], self.train.attributes[rows]
+            return systems.make(self.compared(system), a, *source, device=self.device)
         return generate(self.mapping(**generator).model, self.autoencoder.decoder, a, device=self.device)
 
     def decode(self, z):
@@ -103,20 +116,21 @@ def traditional(context, rng, name, times=2):
 
 def doubling(context, rng, times=2, **generator):
     """Sec. IV-A: training faces and generated ones, each label vector with one attribute flipped."""
-    a = random_doubling(context.train.attributes[draw_rows(context, rng, times)], rng)
-    return context.with_train(context.imagine(a, **generator), a)
+    rows = draw_rows(context, rng, times)
+    a = random_doubling(context.train.attributes[rows], rng)
+    return context.with_train(context.imagine(a, rows, **generator), a)
 
 
 def balancing(context, rng, times=2, conflicts="literal", **generator):
     """Sec. IV-B: training faces and generated ones with dynamically balanced labels."""
     n = extra(context, times)
-    a, _ = dynamic_balancing(context.train.attributes, n, rng, conflicts=conflicts, names=context.train.names)
-    return context.with_train(context.imagine(a, **generator), a)
+    a, rows = dynamic_balancing(context.train.attributes, n, rng, conflicts=conflicts, names=context.train.names)
+    return context.with_train(context.imagine(a, rows, **generator), a)
 
 
 def generated_only(context, rng):
     """No real face: one generated for the labels of each training face."""
-    return context.imagine(context.train.attributes), context.train.attributes
+    return context.imagine(context.train.attributes, slice(None)), context.train.attributes
 
 
 def reconstructions(context, rng):
@@ -218,8 +232,11 @@ class Arm:
 
     @property
     def training(self):
-        """What the trained network depends on, in plain words."""
+        """What the trained network depends on, in plain words; with a compared system also that one's configs."""
         parts = [self.build.__name__, self.options, self.loss.__name__]
+        if "system" in self.options:
+            profiles = systems.SYSTEMS[self.options["system"]].module.PROFILES
+            parts.append({name: asdict(settings) for name, settings in profiles.items()})
         return parts if self.fit is None else [*parts, self.fit.__name__]
 
     @property
@@ -250,6 +267,12 @@ TABLE = [
     Arm("balancing, no conflicts", "past the paper", balancing, {"conflicts": "avoid"}),
     Arm("editing", "past the paper", editing),
     Arm("residual", "past the paper", residual),
+    Arm("DCGAN, doubling", "compared", doubling, {"system": "DCGAN"}),
+    Arm("DCGAN, balancing", "compared", balancing, {"system": "DCGAN"}),
+    Arm("StarGAN, doubling", "compared", doubling, {"system": "StarGAN"}),
+    Arm("StarGAN, balancing", "compared", balancing, {"system": "StarGAN"}),
+    Arm("AttGAN, balancing", "compared", balancing, {"system": "AttGAN"}),
+    Arm("RelGAN, balancing", "compared", balancing, {"system": "RelGAN"}),
     Arm("tuned thresholds", "cheap remedies", decide=tuned),
     Arm("logit adjustment", "cheap remedies", decide=adjusted),
     Arm("re-weighting", "cheap remedies", loss=imbalance.weighted_cross_entropy),

@@ -9,6 +9,7 @@ import torch
 
 from lib import arms, config, data, imbalance
 from lib.arms import ARMS, Context
+from lib.baselines import attgan, systems
 from lib.data import FaceData
 from lib.recognition import Study
 
@@ -47,7 +48,7 @@ class Imagined(Context):
 
     z = property(lambda self: torch.arange(40.0)[:, None].expand(-1, 5) / 10)
 
-    def imagine(self, a, **generator):
+    def imagine(self, a, rows, **generator):
         return self.decode(self.phi(a))
 
     def decode(self, z):
@@ -153,6 +154,33 @@ def test_decisions_shift_logits(faces):
     assert (arms.majority(logits, answers)[:, 0] < 0).all()
     assert np.allclose(arms.adjusted(logits, answers), [[np.log(4), 0]])
     assert np.allclose(arms.tuned(logits, answers), [[-1, 1]])
+
+
+def test_a_compared_editor_starts_from_the_face_whose_labels_it_changes(run, faces, monkeypatch):
+    def editor(b, x, source):
+        assert torch.equal(source.bool(), torch.from_numpy(faces.attributes[rows_of(x)]))
+        seen.extend(rows_of(x))
+        return x
+
+    def rows_of(x):
+        return [known[image.tobytes()] for image in data.to_uint8(x).numpy()]
+
+    seen, known = [], {image.tobytes(): i for i, image in enumerate(faces.images)}
+    monkeypatch.setattr(systems, "generator", lambda name, *_: {"StarGAN": editor}[name])
+    context = Context(run, faces)
+    for strategy, most in (("doubling", 1), ("balancing", 2)):  # at k = 1 balancing sets one label and clears one
+        seen.clear()
+        images, a = built(f"StarGAN, {strategy}", context)
+        assert np.array_equal(images[40:], faces.images[seen]) and sorted(seen) == list(range(40))
+        assert (a[40:] != faces.attributes[seen]).sum(axis=1).max() <= most
+
+
+def test_another_config_of_a_compared_system_is_another_training(monkeypatch):
+    arm = ARMS["AttGAN, balancing"]
+    before, ours = str(arm.training), str(ARMS["balancing"].training)
+    monkeypatch.setitem(attgan.PROFILES, "laptop", attgan.AttGANConfig(filters=7))
+    assert str(arm.training) != before and str(ARMS["balancing"].training) == ours
+    assert arm.generates and config.digest(arm.training)
 
 
 def test_names_are_keys_and_trainings_are_told_apart():
