@@ -52,6 +52,14 @@ def test_conversions_clamp_and_detach_and_refuse():
         to_float(torch.zeros(1))
 
 
+def test_with_validation_makes_training_faces_of_them_under_another_key(faces):
+    more = data.with_validation(faces)
+    assert more.key != faces.key and not len(more.part("val"))
+    assert len(more.part("train")) == len(faces.part("train")) + len(faces.part("val"))
+    assert np.array_equal(more.part("test").images, faces.part("test").images)
+    assert set(faces.split) == {"train", "val", "test"}  # the faces themselves stay as they are
+
+
 def test_parts_are_views_and_takes_keep_rows_together(faces):
     assert (len(faces), faces.size, faces.names, faces.source) == (20, 8, ("Happy", "Hat"), "mine")
     train = faces.part("train")

@@ -1,0 +1,78 @@
+"""The oracle learns from plenty, and from nobody that a generator of the run may have met."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lib import config, data, metrics, oracle, recogniser, stages
+from lib.data import FaceData
+
+
+@pytest.fixture
+def run(tmp_path):
+    return config.Run(config.PROFILES["ci"], "toy", 0, tmp_path / "toy" / "ci")
+
+
+def test_it_learns_and_is_one_for_all_seeds(run):
+    faces = data.load(run)
+    test = faces.part("test")
+    trained = oracle.oracle(run, faces)
+    report = metrics.report(test.attributes, recogniser.predict(trained.model, test.images))
+    majority = metrics.majority(faces.part("train").attributes, test.attributes)
+    assert report["accuracy"] > majority["accuracy"] + 0.05
+    assert report["balanced_accuracy"] > 0.7
+    assert oracle.oracle(dataclasses.replace(run, seed=5), faces).folder == trained.folder
+    assert oracle.oracle(run, data.with_validation(faces).part("train")).folder != trained.folder
+
+
+def test_its_drawn_faces_are_nobody_of_the_run(run):
+    known = {image.tobytes() for image in data.load(run).images}
+    images, a = oracle.drawn(300, 32)
+    assert len({image.tobytes() for image in images}) == 300
+    assert not known & {image.tobytes() for image in images}
+    assert abs(a[150:].mean() - 0.5) < 0.03 and a[:150].mean() < 0.35  # fair coins, CelebA's tail
+
+
+@pytest.fixture
+def pool():
+    rng = np.random.default_rng(0)
+    return FaceData(
+        images=rng.integers(0, 256, (400, 3, 32, 32), dtype=np.uint8),
+        attributes=rng.random((400, 3)) < 0.5,
+        names=("Smiling", "Male", "Young"),
+        split=np.repeat(["train", "val", "test"], [300, 50, 50]),
+        files=np.arange(400).astype(str),
+        source="noise",
+        key="noise",
+    )
+
+
+def seen(monkeypatch):
+    """The images that the next training of the oracle is handed."""
+    handed = []
+    train = oracle.training.train_classifier
+
+    def spy(accelerator, state, images, *rest):
+        handed.extend(image.numpy().tobytes() for image in images)
+        return train(accelerator, state, images, *rest)
+
+    monkeypatch.setattr(oracle.training, "train_classifier", spy)
+    return handed
+
+
+def test_of_a_folder_it_takes_the_training_faces_held_back(run, pool, monkeypatch):
+    handed = seen(monkeypatch)
+    monkeypatch.setattr(data, "read", lambda *_: pool)
+    faces = pool.take(np.flatnonzero((np.arange(400) % 3 == 0) | (pool.split != "train")))
+    oracle.oracle(dataclasses.replace(run, source="/faces"), faces)
+    assert len(handed) == 200
+    assert not set(handed) & {image.tobytes() for image in faces.images}
+
+
+def test_without_faces_held_back_another_seed_judges_and_it_is_said(run, pool, monkeypatch, capsys):
+    monkeypatch.setattr(data, "read", lambda *_: pool)
+    folder = dataclasses.replace(run, source="/faces")
+    judge = oracle.oracle(folder, pool)
+    assert "holds back 0 training faces" in capsys.readouterr().out
+    assert judge.config.seed == 1 and judge.folder != stages.classifier(folder, pool).folder
