@@ -340,6 +340,36 @@ def arms(table, title, unit, majority=None):
     return fig
 
 
+def over_sizes(panels, title, references=()):
+    """Arms over the number of training faces (log axis), a line with intervals each; panels side by side.
+
+    panels       unit -> DataFrame with columns arm, n_train, value, low, high; arms in the order of their first rows
+    references   names of arms to be drawn as black lines: what the others are measured by
+    """
+    fig, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 4.4), squeeze=False, layout="constrained")
+    names = list(dict.fromkeys(arm for table in panels.values() for arm in table["arm"]))
+    styles, blacks = iter(SERIES), iter(("-", "--", ":"))
+    looks = {
+        arm: {"color": "black", "linestyle": next(blacks), "marker": "."} if arm in references else next(styles)
+        for arm in names
+    }
+    for ax, (unit, table) in zip(axes.flat, panels.items(), strict=True):
+        for i, arm in enumerate(names):
+            rows = table[table["arm"] == arm].sort_values("n_train")
+            beside = 1.03 ** (i - (len(names) - 1) / 2)  # so that no interval hides another
+            error = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+            ax.errorbar(
+                rows["n_train"] * beside, rows["value"], error, label=arm, markersize=5, capsize=2, **looks[arm]
+            )
+        sizes = np.sort(table["n_train"].unique())
+        ax.set(xlabel="training faces", ylabel=unit, xscale="log")
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        ax.minorticks_off()
+    fig.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    fig.suptitle(title, fontsize=11)
+    return fig
+
+
 def per_attribute(table, title, unit):
     """A row of dots for each attribute, one for every column of `table`, joined by a line.
 

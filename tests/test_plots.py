@@ -243,3 +243,19 @@ def test_a_live_figure_stays_in_its_place_and_pauses(page, monkeypatch):
     live(rows)
     assert len(drawn) == 3 and list(page) == [0] and 'alt="k"' in page[0]._repr_html_()
     assert plt.get_fignums() == []
+
+
+def test_sizes_stand_on_a_log_axis_with_intervals_and_black_references():
+    rows = [(arm, n, 0.5, 0.4, 0.7) for arm in ("none", "mine", "yours") for n in (2000, 500)]
+    table = pd.DataFrame(rows, columns=["arm", "n_train", "value", "low", "high"])
+    fig = plots.over_sizes({"accuracy": table, "points": table}, "By size", references=("none",))
+    for ax, unit in zip(fig.axes, ("accuracy", "points"), strict=True):
+        assert ax.get_ylabel() == unit and ax.get_xscale() == "log"
+        assert labels(ax.xaxis) == ["500", "2,000"]
+        curves = [container.lines[0] for container in ax.containers]
+        assert [curve.get_color() == "black" for curve in curves] == [True, False, False]
+        x, y = curves[1].get_data()
+        assert (np.diff(x) > 0).all() and (y == 0.5).all()
+        (bars,) = ax.containers[1].lines[2]
+        np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], [[0.4, 0.7]] * 2)
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["none", "mine", "yours"]

@@ -1,0 +1,176 @@
+"""Where does generated data help, where does it hurt? The recognition study over the number of training faces.
+
+    fewer faces   everything is learned from N faces, the generator too
+    few labels    N faces have labels; the autoencoder, which needs none, learns from many. Rivals that use the same
+                  unlabelled faces stand beside it
+
+Validation and test faces are the same for every N, and so is the number of steps of every recogniser. Tables go to
+`results/sweep.csv` and `results/sweep_differences.csv`, which have a column `setting`. As a script:
+
+    python -m lib.sweep --profile laptop --data toy
+    python -m lib.sweep --profile laptop --data FOLDER --few-labels --sizes 500 2000
+"""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from lib import arms as arms_
+from lib import attributes, config, data, imbalance, metrics, recogniser, recognition, stages
+from lib.arms import Arm
+
+SEEDS = 3  # of the profile's
+MOST_EPOCHS = 4  # times the profile's: what a stage may take to make up for few faces
+ORACLE = "more real faces"
+SHARE = "share of the oracle's gain"  # the name of this number in column `metric`
+
+
+# --- Rivals that use unlabelled faces ---------------------------------------------------------------------------------
+
+
+def pseudo_labels(context, rng):
+    """The labelled faces, and the unlabelled ones with what the classifier of the labelled ones says (Lee, 2013).
+
+    Each attribute gets as many positives, the surest ones, as it has among the labelled faces: cut at one half, rare
+    attributes would hardly occur.
+    """
+    pool = context.unlabelled.part("train")
+    images = pool.images[~np.isin(pool.files, context.train.files)]
+    logits = recogniser.predict(stages.classifier(context.run, context.faces).model.to(context.device), images)
+    prevalence = imbalance.prevalence(context.train.attributes)
+    thresholds = [np.quantile(column, 1 - share) for column, share in zip(logits.T, prevalence, strict=True)]
+    return context.with_train(images, logits > thresholds)
+
+
+def linear_probe(context, images, a, strength=0.1):
+    """A network x -> logits: the frozen Encoder, then logistic regression on its standardised embedding z.
+
+    `strength` is scikit-learn's C. An attribute of one class only gets its prior log-odds.
+    """
+    encoder = context.autoencoder.encoder
+    z = stages.embed(encoder, torch.from_numpy(np.array(images)).to(context.device)).cpu().double().numpy()
+    mean, std = z.mean(axis=0), z.std(axis=0)
+    weight, bias = np.zeros((a.shape[1], z.shape[1])), logit(imbalance.prevalence(a)).astype(float)
+    for j in np.flatnonzero(a.any(axis=0) & ~a.all(axis=0)):
+        fitted = LogisticRegression(C=strength, max_iter=1000).fit((z - mean) / std, a[:, j])
+        weight[j] = fitted.coef_[0] / std
+        bias[j] = fitted.intercept_[0] - weight[j] @ mean
+    last = nn.Linear(z.shape[1], a.shape[1])
+    last.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+    return nn.Sequential(encoder, last.to(context.device)).eval()
+
+
+BOTH = ("none", "tuned thresholds", "balancing", "editing", "residual")
+ARMS = {
+    "fewer faces": (*BOTH, "reconstructions", ORACLE),
+    "few labels": (
+        *BOTH,
+        Arm("linear probe", "rivals", fit=linear_probe),
+        Arm("pseudo-labels", "rivals", pseudo_labels),
+        ORACLE,
+    ),
+}
+
+
+# --- Studies of every size --------------------------------------------------------------------------------------------
+
+
+class SizedStudy(recognition.Study):
+    """A Study whose rows go to the tables of the sweep."""
+
+    tables = "sweep"
+
+    def __init__(self, setting, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.setting = setting
+
+    def labelled(self, table, **recipe):
+        return super().labelled(table, setting=self.setting, **recipe)
+
+    def shares(self, metric="balanced_accuracy_tuned"):
+        """How much of the oracle's gain over `none` each arm reaches: a row per arm with `mean`, `low`, `high`.
+
+        1 is as good as the same number of real faces, below 0 is worse than none. NaN where it is not certain that the
+        oracle gains at all. Also merged into `results/sweep_differences.csv`. Raises KeyError if it has no oracle.
+        """
+        self.train()
+        none = self.contributions("none", metric)
+        gained = {name: self.contributions(name, metric) - none for name in self.arms}
+        rows = []
+        for name in sorted(gained.keys() - {"none", ORACLE}):
+            both = np.stack([gained[name], gained[ORACLE]], axis=-1)
+            ours, oracle = metrics.bootstrap_means(both, np.random.default_rng(0)).T
+            share = [np.nan] * 3
+            if np.quantile(oracle, 0.025) > 0:
+                share = [gained[name].mean() / gained[ORACLE].mean(), *np.quantile(ours / oracle, [0.025, 0.975])]
+            rows.append([name, self.arms[name].group, SHARE, metric, *share])
+        table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "low", "high"])
+        table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
+        return self._keep(table, "sweep_differences.csv", ["arm", "metric", "over"])
+
+
+def sized(run, n, unlabelled):
+    """`run` with `n` training faces, its stages trained for about as many steps as with the profile's number.
+
+    A stage makes at most `MOST_EPOCHS` times the profile's passes, so that with very few faces it stops earlier.
+    `unlabelled` is how many faces the autoencoder learns from.
+    """
+    profile = with_train(run.profile, n)
+    usual = run.profile.data.train or attributes.celeba_statistics("train")[0]
+    for stage, faces in (("autoencoder", unlabelled), ("classifier", n), ("mapping", n)):
+        settings = getattr(profile, stage)
+        epochs = max(1, round(settings.epochs * min(MOST_EPOCHS, usual / faces)))
+        profile = replace(profile, **{stage: replace(settings, epochs=epochs)})
+    return replace(run, profile=profile)
+
+
+def with_train(profile, n):
+    """`profile` with `n` training faces; None: all there are."""
+    return replace(profile, data=replace(profile.data, train=n))
+
+
+def studies(run, setting="fewer faces", sizes=None, arms=None, seeds=None):
+    """Yields a SizedStudy for each number of training faces; with "few labels", of labelled ones.
+
+    sizes   default those of the profile. One that the source has not enough faces for is left out with a line
+    arms    default `ARMS[setting]`
+    seeds   default the first `SEEDS` of the profile
+
+    In the setting "few labels" the autoencoder learns from all training faces of a folder, and of drawn faces from as
+    many as the profile takes.
+    """
+    few, everybody = setting == "few labels", None
+    if few:
+        every = run if run.source == "toy" else replace(run, profile=with_train(run.profile, None))
+        everybody = data.load(every)
+    for n in sizes or (run.profile.recognition.few_labels if few else run.profile.recognition.sizes):
+        part = sized(run, n, len(everybody.part("train")) if few else n)
+        faces = data.load(part)
+        if len(faces.part("train")) < n:
+            print(f"left out  {n:,} training faces: {run.data_name} has no more than these")
+            continue
+        context = arms_.Context(part, faces, everybody)
+        seeds = seeds or run.profile.recognition.seeds[:SEEDS]
+        yield SizedStudy(setting, part, faces, arms or ARMS[setting], seeds, context=context)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m lib.sweep", description="Sweep the number of training faces.")
+    parser.add_argument("--profile")
+    parser.add_argument("--data")
+    parser.add_argument("--few-labels", action="store_true", help="few of many faces have labels")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="numbers of training faces")
+    options = parser.parse_args()
+    course = config.start(options.profile, options.data)
+    for study in studies(course, "few labels" if options.few_labels else "fewer faces", options.sizes):
+        study.table()
+        study.intervals(over=None)
+        if ORACLE in study.arms:
+            study.shares()
+        print(study.intervals().query("metric == 'balanced_accuracy_tuned'").to_string(index=False))

@@ -1,0 +1,151 @@
+"""The sweep over training faces: same judge at every size, stages of its own, rivals that use unlabelled faces."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from lib import arms, config, data, imbalance, recogniser, stages, sweep
+
+
+@pytest.fixture
+def run(tmp_path):
+    small = config.PROFILES["ci"]
+    changes = {
+        "data": config.DataConfig(size=32, train=64, val=16, test=16),
+        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
+        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
+        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
+        "recognition": config.RecognitionConfig(
+            filters=2, steps=2, batch_size=8, seeds=(0, 1), sizes=(16, 32), few_labels=(16,)
+        ),
+    }
+    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Number of steps of each recogniser's training."""
+    done, train = [], recogniser.train
+
+    def spy(model, images, a, settings, steps, *rest):
+        done.append(steps)
+        return train(model, images, a, settings, steps, *rest)
+
+    monkeypatch.setattr(recogniser, "train", spy)
+    return done
+
+
+def stored(run, name="sweep"):
+    return pd.read_csv(run.folder / "results" / f"{name}.csv")
+
+
+def test_stages_take_the_usual_steps_wherever_few_faces_allow(tmp_path):
+    usual = config.Run(config.PROFILES["laptop"], "toy", 0, tmp_path)
+    assert sweep.sized(usual, 8000, 8000).profile == usual.profile  # so the sweep shares the study's networks
+    epochs = {n: sweep.sized(usual, n, n).profile.mapping.epochs for n in (500, 2000, 4000, 16000)}
+    assert epochs == {500: 20, 2000: 20, 4000: 10, 16000: 2}
+    few = sweep.sized(usual, 500, 16000).profile
+    assert (few.autoencoder.epochs, few.classifier.epochs) == (3, 40)
+
+
+def test_every_arm_of_every_size_meets_the_same_faces_and_takes_the_same_steps(run, trainings):
+    for study in sweep.studies(run):
+        assert set(study.table()["arm"]) == {getattr(arm, "name", arm) for arm in sweep.ARMS["fewer faces"]}
+    table = stored(run)
+    assert table.groupby("n_train")["arm"].nunique().to_dict() == {16: 7, 32: 7}
+    assert set(table["setting"]) == {"fewer faces"} and set(table["seed"]) == {0, 1}
+    assert set(trainings) == {2} and len(trainings) == 2 * 2 * 6  # tuned thresholds need no training
+    parts = [study.faces for study in sweep.studies(run)]
+    for split in ("val", "test"):
+        assert np.array_equal(*(faces.part(split).images for faces in parts))
+    assert len(list(run.folder.glob("autoencoder-*"))) == 2  # a generator for each size
+    assert not (run.folder / "results" / "recognition.csv").exists()
+
+
+def test_few_labels_share_one_autoencoder_and_all_arms_answer(run, trainings):
+    for sizes in ([16], [16, 32]):  # the second time 16 is found finished
+        for study in sweep.studies(run, "few labels", sizes, seeds=[0]):
+            study.table()
+    assert len(list(run.folder.glob("autoencoder-*"))) == 1
+    assert len(list(run.folder.glob("classifier-*"))) == 2
+    assert len(trainings) == 2 * 6  # the linear probe fits in its own way
+    table = stored(run)
+    assert set(table.loc[table["arm"] == "linear probe", "steps"]) == {0}
+    assert table["balanced_accuracy_tuned"].between(0, 1).all()
+
+
+def test_settings_share_tables_and_what_needs_no_generator(run, trainings):
+    for setting in sweep.ARMS:
+        for study in sweep.studies(run, setting, [16], ["none", "balancing"], [0]):
+            study.table()
+            study.intervals()
+    assert len(trainings) == 3  # one `none`, two generators
+    for table in (stored(run), stored(run, "sweep_differences")):
+        assert set(table["setting"]) == {"fewer faces", "few labels"}
+
+
+def test_sizes_that_the_source_cannot_serve_are_left_out(run, monkeypatch, capsys):
+    faces = data.load(run)
+    monkeypatch.setattr(data, "load", lambda part: faces)
+    assert [study.context.train.attributes.shape for study in sweep.studies(run, sizes=[64, 65])] == [(64, 40)]
+    assert "left out  65 training faces" in capsys.readouterr().out
+
+
+@pytest.fixture
+def context(run):
+    everybody = data.load(run)
+    few = everybody.take(np.r_[0:16, 64:96])
+    return arms.Context(run, few, everybody)
+
+
+def test_pseudo_labels_are_as_frequent_as_labels_and_come_from_faces_alone(context):
+    images, a = sweep.pseudo_labels(context, np.random.default_rng(0))
+    assert len(images) == 64 and np.array_equal(a[:16], context.train.attributes)
+    known = {image.tobytes() for image in context.train.images}
+    assert not known & {image.tobytes() for image in images[16:]}
+    expected = 48 * imbalance.prevalence(context.train.attributes)
+    assert np.abs(a[16:].sum(axis=0) - expected).max() <= 1.01
+
+    lies = dataclasses.replace(context.unlabelled, attributes=~context.unlabelled.attributes)
+    again = sweep.pseudo_labels(arms.Context(context.run, context.faces, lies), np.random.default_rng(0))
+    assert np.array_equal(again[1], a)
+
+
+def test_the_linear_probe_is_logistic_regression_on_z(context):
+    a = context.train.attributes.copy()
+    a[:, 0], a[:8, 1], a[8:, 1] = False, True, False
+    logits = recogniser.predict(sweep.linear_probe(context, context.train.images, a), context.train.images)
+    z = context.z.double().numpy()
+    z = (z - z.mean(axis=0)) / z.std(axis=0)
+    expected = LogisticRegression(C=0.1, max_iter=1000).fit(z, a[:, 1]).decision_function(z)
+    np.testing.assert_allclose(logits[:, 1], expected, atol=1e-3)
+    assert np.ptp(logits[:, 0]) < 1e-6 and logits[0, 0] == pytest.approx(np.log(0.5 / 16.5), rel=1e-3)
+
+
+def test_the_autoencoder_learns_from_unlabelled_faces(context):
+    other = arms.Context(context.run, context.faces)
+    assert not torch.equal(context.z, other.z)
+    assert context.mapping().folder != other.mapping().folder
+    assert stages.autoencoder(context.run, context.unlabelled).folder == context.trained_autoencoder.folder
+
+
+@pytest.mark.parametrize("oracle, expected", [(0.2, 0.5), (0.0, None)])
+def test_the_share_of_the_oracles_gain(run, monkeypatch, oracle, expected):
+    gains = {"none": 0.0, "balancing": 0.1, sweep.ORACLE: oracle}
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 500))
+    monkeypatch.setattr(sweep.SizedStudy, "train", lambda self: None)
+    monkeypatch.setattr(
+        sweep.SizedStudy, "contributions", lambda self, arm, metric: noise * (1 + gains[arm]) + gains[arm]
+    )
+    (study,) = sweep.studies(run, sizes=[16], arms=list(gains))
+    row = study.shares().iloc[0]
+    assert row["arm"] == "balancing" and row["metric"] == sweep.SHARE
+    if expected is None:
+        assert row[["mean", "low", "high"]].isna().all()
+    else:
+        assert row["low"] < expected < row["high"] and row["mean"] == pytest.approx(expected, abs=0.02)
+    assert len(stored(run, "sweep_differences")) == 1
