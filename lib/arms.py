@@ -74,12 +74,19 @@ class Context:
         """The generator (b, x, source) -> x̂ of a compared system of `systems.SYSTEMS`."""
         return systems.generator(system, self.run, self.faces)
 
-    def imagine(self, a, rows, system=None, **generator):
+    @cached_property
+    def leaking(self):
+        """The same, with stages that have learned from the validation faces too."""
+        return Context(self.run, data.with_validation(self.faces), self.unlabelled)
+
+    def imagine(self, a, rows, system=None, leak=False, **generator):
         """Faces for the labels `a`, (n, A) -> uint8 (n, 3, S, S): by Φ and Decoder, or by a compared `system`.
 
-        Editors start from the training faces `rows`, those that the labels were made from. `generator` goes to
-        `mapping`.
+        Editors start from the training faces `rows`, those that the labels were made from. `leak`: by the stages that
+        know the validation faces. `generator` goes to `mapping`.
         """
+        if leak:
+            return self.leaking.imagine(a, rows, **generator)
         if system is not None:
             source = self.train.images[rows], self.train.attributes[rows]
             return systems.make(self.compared(system), a, *source, device=self.device)
@@ -279,6 +286,7 @@ TABLE = [
     Arm("resampling", "cheap remedies", resampled),
     Arm("focal loss", "cheap remedies", loss=imbalance.focal),
     Arm("asymmetric loss", "cheap remedies", loss=imbalance.asymmetric),
+    Arm("balancing, LEAKS: generator saw validation", "controls", balancing, {"leak": True}),  # the paper's (Sec. V-A)
     Arm("generated only", "controls", generated_only),
     Arm("reconstructions", "controls", reconstructions),
     Arm("more real faces", "oracle", more_real),

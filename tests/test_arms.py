@@ -148,6 +148,18 @@ def test_later_rounds_are_guided_by_another_classifier(run, faces):
     assert any(not torch.equal(p, q) for p, q in zip(first.model.parameters(), second.model.parameters(), strict=True))
 
 
+def test_only_the_arm_that_says_so_has_a_generator_that_saw_validation_faces(run, faces, monkeypatch):
+    seen = []
+    monkeypatch.setattr(arms, "generate", lambda phi, decoder, a, device: np.zeros((len(a), 3, 32, 32), np.uint8))
+    monkeypatch.setattr(Context, "autoencoder", property(lambda self: type("A", (), {"decoder": None})))
+    monkeypatch.setattr(Context, "mapping", lambda self: seen.append(len(self.train)) or type("T", (), {"model": None}))
+    context = Context(run, faces)
+    for name in ("balancing", "balancing, LEAKS: generator saw validation"):
+        images, a = built(name, context)
+        assert len(images) == 80 and np.array_equal(images[:40], faces.images[:40])
+    assert seen == [40, 48]
+
+
 def test_decisions_shift_logits(faces):
     logits = np.zeros((2, 2))
     answers = type("A", (), {"prevalence": np.array([0.2, 0.5]), "thresholds": np.array([1.0, -1.0])})
