@@ -55,7 +55,8 @@ class TrainingState:
 def new_accelerator():
     """Device, precision and processes by Hugging Face accelerate; bfloat16 only where a GPU computes in it."""
     bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return Accelerator(mixed_precision="bf16" if bf16 else "no")
+    # Unless it is told that the CPU is meant, accelerate leaves several processes without a GPU alone, each by itself.
+    return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="bf16" if bf16 else "no")
 
 
 def adam(modules, learning_rate):

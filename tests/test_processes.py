@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 from lib import stages
 
 SMALL = """
-import dataclasses, sys
+import dataclasses, os
 import torch
-from lib import config, data, stages
+from lib import config, data, stages, training
 torch.set_num_threads(1)
+assert training.new_accelerator().num_processes == int(os.environ.get("WORLD_SIZE", 1))
 stages.LOG_EVERY, stages.SAVE_EVERY = 1, 0
 run = config.start("ci", show=False)
 faces = data.load(run).take(slice(0, 128))
