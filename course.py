@@ -137,9 +137,10 @@ def lab(_, arguments):
 
 
 def study(_, arguments):
-    """run every arm of the recognition study, then the ledger of the paper's claims; goes on where it was stopped"""
-    for module, rest in (("lib.recognition", arguments), ("lib.claims", [])):
-        code = subprocess.call([sys.executable, "-m", module, *rest], cwd=ROOT)
+    """run the recognition study, the sweep over training faces, the ledger of claims; goes on where it was stopped"""
+    sweep = [] if arguments else [["sweep"], ["sweep", "--few-labels"]]  # who chooses arms wants no more than these
+    for module, *rest in [["recognition", *arguments], *sweep, ["claims"]]:
+        code = subprocess.call([sys.executable, "-m", f"lib.{module}", *rest], cwd=ROOT)
         if code:
             return code
     return 0

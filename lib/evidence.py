@@ -14,9 +14,12 @@ import pandas as pd
 
 from lib import arms, attributes, augmentation, checkpoints, folders, tables
 
-TABLES = ("recognition", "recognition_differences", "recognition_per_attribute", "labels")
+TABLES = (
+    "recognition", "recognition_differences", "recognition_per_attribute", "sweep", "sweep_differences", "labels",
+)  # fmt: skip
 KEYS = (  # what tells the rows of a table apart, as far as it has these columns
-    "data", "profile", "n_train", "attributes", "protocol", "arm", "seed", "metric", "over", "attribute", "fact",
+    "data", "profile", "n_train", "attributes", "protocol", "setting", "arm", "seed", "metric", "over", "attribute",
+    "fact",
 )  # fmt: skip
 
 
@@ -167,7 +170,8 @@ def _recipe(row):
 def label_facts(a, names, seed=0):
     """What the paper says about labels, measured on a table (N, A) with CelebA's names: a Series, fact -> number.
 
-    Strategies draw from `seed`. Standard deviations are those of a sample (ddof = 1) over the attributes.
+    Strategies draw from `seed`. Standard deviations are those of a sample (ddof = 1) over the attributes. Shares of
+    impossible rows are those among the added label vectors.
     """
     rng = np.random.default_rng(seed)
     column = {name: i for i, name in enumerate(names)}
@@ -179,9 +183,14 @@ def label_facts(a, names, seed=0):
     second = count("Mouth_Slightly_Open", "Oval_Face", "Receding_Hairline")
     facts = {"triple 1": first, "triple 2": second, "ratio of triples": first / max(second, 1)}
     facts["triples"] = math.comb(len(names), 3)
+    n = len(a)
     sets = {
         "doubling": augmentation.random_doubling(a, rng),
-        "balancing": augmentation.dynamic_balancing(a, len(a), rng)[0],
+        "balancing": augmentation.dynamic_balancing(a, n, rng)[0],
+        "balancing, ranks fixed": augmentation.dynamic_balancing(a, n, rng, rerank=False)[0],
+        "balancing, no conflicts": augmentation.dynamic_balancing(a, n, rng, conflicts="avoid", names=names)[0],
+        "every face twice": a,
+        "none": a[:0],
     }
     pairs = np.triu_indices(len(names), k=1)
     real = attributes.cooccurrence(a)
@@ -192,6 +201,8 @@ def label_facts(a, names, seed=0):
         counts = np.diag(both)
         facts |= {f"minimum, {strategy}": counts.min(), f"maximum, {strategy}": counts.max()}
         facts[f"std, {strategy}"] = counts.std(ddof=1)
+        if len(new):
+            facts[f"impossible rows, {strategy}"] = attributes.impossible(new, names).mean()
         spread[strategy] = both[pairs][rarest].std(ddof=1)
     for what in ("std", "minimum", "maximum"):
         facts[f"{what} change"] = facts[f"{what}, balancing"] - facts[f"{what}, doubling"]

@@ -60,7 +60,7 @@ def row(ledger, claim):
     return ledger.set_index("claim").loc[claim]
 
 
-GAIN = "gain of dynamic balancing, double, points"
+GAIN = "gain of balancing, points"
 
 
 def test_without_results_nothing_is_measured_and_nothing_fails():
@@ -147,3 +147,16 @@ def test_published_tables_come_back_and_the_newer_row_counts(tmp_path):
     stored = pd.read_csv(tmp_path / "data" / "claims.csv")
     assert tuple(stored.columns) == claims.COLUMNS
     assert stored["verdict"].tolist() == ledger["verdict"].tolist()
+
+
+def test_of_single_attributes_only_what_is_read_is_published(tmp_path):
+    rows = [("balancing", "none"), ("balancing", "doubling"), ("flip 2x", "none"), ("flip 2x", "doubling")]
+    table = pd.DataFrame(rows, columns=["arm", "over"]).assign(
+        attribute="Hat", difference=0.1, low=0.0, high=0.2, data="toy", profile="laptop", n_train=1, attributes=40,
+        protocol="same steps", seeds=3, commit="abc",
+    )  # fmt: skip
+    table = pd.concat([table, table.assign(protocol="same epochs")])
+    claims.publish({"recognition_per_attribute": table}, tmp_path)
+    stored = pd.read_csv(tmp_path / "recognition_per_attribute.csv")
+    assert list(zip(stored["arm"], stored["over"], strict=True)) == rows[:3]
+    assert set(stored["protocol"]) == {"same steps"}

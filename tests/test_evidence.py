@@ -28,6 +28,10 @@ def test_label_facts_are_counts_of_the_augmented_set(faces):
     assert facts["std change"] == facts["std, balancing"] - facts["std, doubling"] < 0
     assert facts["minimum, balancing"] > facts["minimum, doubling"]
     assert facts["maximum, doubling"] > a.sum(axis=0).max()
+    assert facts["std, every face twice"] == pytest.approx(2 * a.sum(axis=0).std(ddof=1)) == 2 * facts["std, none"]
+    assert facts["std, balancing"] < facts["std, balancing, ranks fixed"]
+    assert facts["impossible rows, balancing"] > facts["impossible rows, every face twice"]
+    assert facts["impossible rows, balancing, no conflicts"] == 0
 
 
 def test_label_facts_are_saved_with_their_recipe_and_found_again(faces, tmp_path):
