@@ -163,6 +163,14 @@ def test_pytest_gets_further_arguments(calls):
     assert one_file[-1] == "tests/test_losses.py" and "notebooks" not in one_file
 
 
+def test_a_study_of_chosen_arms_leaves_the_sweep_out(calls):
+    course.main(["study"])
+    course.main(["study", "--arms", "none"])
+    modules = [call[2:] for call in calls]
+    assert modules[:4] == [["lib.recognition"], ["lib.sweep"], ["lib.sweep", "--few-labels"], ["lib.claims"]]
+    assert modules[4:] == [["lib.recognition", "--arms", "none"], ["lib.claims"]]
+
+
 @pytest.mark.parametrize("arguments", [["run", "--sav"], ["frobnicate"], []])
 def test_what_is_not_understood_stops(calls, arguments):
     with pytest.raises(SystemExit) as stop:
