@@ -57,6 +57,20 @@ def read_results(*folders):
     return results
 
 
+def largest_runs(table):
+    """The rows of each data set's largest run: a dict, data -> DataFrame, real faces before drawn ones.
+
+    The largest has the most arms, then the most training faces. Of results on few arms nothing can be said in general.
+    """
+    runs = {}
+    for _, rows in table.groupby(["profile", "n_train"]):
+        for data, own in rows.groupby("data"):
+            size = own["arm"].nunique(), own["n_train"].iloc[0]
+            if data not in runs or size > runs[data][0]:
+                runs[data] = size, own
+    return {data: runs[data][1] for data in sorted(runs, key=lambda data: (data == "toy", data))}
+
+
 # --- Where our number stands: each returns a `measure` ----------------------------------------------------------------
 
 
@@ -167,6 +181,13 @@ def _recipe(row):
 # --- Labels -----------------------------------------------------------------------------------------------------------
 
 
+BALANCINGS = (
+    "balancing",
+    "balancing, ranks fixed",
+    "balancing, no conflicts",
+)  # Sec. IV-B as printed, and two readings
+
+
 def label_facts(a, names, seed=0):
     """What the paper says about labels, measured on a table (N, A) with CelebA's names: a Series, fact -> number.
 
@@ -208,6 +229,19 @@ def label_facts(a, names, seed=0):
         facts[f"{what} change"] = facts[f"{what}, balancing"] - facts[f"{what}, doubling"]
     facts["std of rare pairs, doubling / balancing"] = spread["doubling"] / spread["balancing"]
     return pd.Series(facts, dtype=float)
+
+
+def readings(facts):
+    """Fig. 4 in numbers: what `label_facts` found for each strategy, a row each, with the changes from doubling."""
+    rows = {}
+    for strategy in ("none", "every face twice", "doubling", *BALANCINGS):
+        rows[strategy] = {what: facts[f"{what}, {strategy}"] for what in ("std", "minimum", "maximum")}
+        rows[strategy]["impossible rows"] = facts.get(f"impossible rows, {strategy}")
+    table = pd.DataFrame(rows).T
+    for what in ("minimum", "maximum"):
+        change = table[what] - table.loc["doubling", what]
+        table[f"{what}, change"] = change[list(BALANCINGS)]
+    return table
 
 
 def save_label_facts(run, faces):

@@ -58,3 +58,19 @@ def test_tables_of_several_folders_are_joined(tmp_path):
         pd.DataFrame({"data": [name]}).to_csv(tmp_path / name / "recognition.csv", index=False)
     joined = evidence.read_results(tmp_path / "a", tmp_path / "b")
     assert joined["recognition"]["data"].tolist() == ["a", "b"]
+
+
+def test_readings_stand_beside_each_other(faces):
+    table = evidence.readings(evidence.label_facts(faces.attributes, faces.names))
+    expected = table.loc["balancing", "maximum"] - table.loc["doubling", "maximum"]
+    assert table.loc["balancing", "maximum, change"] == expected < 0
+    assert np.isnan(table.loc["every face twice", "maximum, change"])
+
+
+def test_of_each_data_set_the_largest_run_is_shown_real_faces_first():
+    rows = [("toy", "ci", 10, "none"), ("toy", "laptop", 80, "none"), ("toy", "laptop", 80, "flip 2x"),
+            ("toy", "laptop", 90, "none"), ("faces", "laptop", 80, "none")]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["data", "profile", "n_train", "arm"])
+    runs = evidence.largest_runs(table)
+    assert list(runs) == ["faces", "toy"]
+    assert runs["toy"]["n_train"].tolist() == [80, 80]

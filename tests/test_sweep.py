@@ -149,3 +149,12 @@ def test_the_share_of_the_oracles_gain(run, monkeypatch, oracle, expected):
     else:
         assert row["low"] < expected < row["high"] and row["mean"] == pytest.approx(expected, abs=0.02)
     assert len(stored(run, "sweep_differences")) == 1
+
+
+def test_the_pilot_is_confirmed_or_refuted_by_direction():
+    rows = [(500, "balancing", -0.02, -0.03, -0.01), (2000, "balancing", 0.02, 0.01, 0.03), (2000, "editing", 0, -1, 1)]
+    table = pd.DataFrame(rows, columns=["n_train", "arm", "difference", "low", "high"])
+    table = table.assign(setting="few labels", metric="balanced_accuracy_tuned", over="none")
+    beside = sweep.beside_pilot(table)
+    assert beside["direction"].tolist() == ["confirmed", "refuted", "not certain"]
+    assert beside["pilot"].tolist() == pytest.approx([-2.8, -1.2, 1.2]) and beside["ours"].tolist() == [-2, 2, 0]
