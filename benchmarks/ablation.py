@@ -1,0 +1,160 @@
+"""What each part of the objective is good for. Writes data/results/ablation.csv and notebooks/figures/ablation.png.
+
+    python benchmarks/ablation.py --seeds 0 1 2
+
+Drawn faces only, as the picture shows faces. Variants of the mapping function share encoder, decoder and classifier of
+seed 0; their seeds are Φ's. Variants of the autoencoder, or of the faces it learns from, have a seed for the whole
+chain, and shorter trainings to afford it: they are compared among themselves. May be stopped and started again: stages
+are kept in the run's folder, and rows of the table that belong to one of them stand.
+"""
+
+import argparse
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from lib import comparison, config, data, losses, metrics, oracle, plots, recogniser, stages
+from lib.augmentation import generate
+
+RESULTS = config.ROOT / "data" / "results" / "ablation.csv"
+PICTURE = config.ROOT / "notebooks" / "figures" / "ablation.png"
+SHORT = {"epochs": 2}  # for the autoencoder and for Φ, where the autoencoder varies
+CARRY = 500  # of the 1,000 steps that a short training of the autoencoder takes at profile laptop
+SHOWN = 8  # faces in a row of the picture
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Changes of MappingConfig and AutoencoderConfig; `validation`: everything learns from train and val."""
+
+    mapping: dict = field(default_factory=dict)
+    autoencoder: dict = field(default_factory=dict)
+    validation: bool = False
+
+    @property
+    def group(self):
+        """Variants are compared within a group, whose first one is the reference."""
+        return "autoencoder" if self.autoencoder else "mapping"
+
+
+def short(validation=False, **autoencoder):
+    """A Variant of the autoencoder."""
+    return Variant(SHORT, SHORT | autoencoder, validation)
+
+
+VARIANTS = {
+    "full objective": Variant(),
+    "no adversarial loss of embeddings": Variant({"weight_adversarial_feature": 0.0}),
+    "no adversarial loss of images": Variant({"weight_adversarial_image": 0.0}),
+    "no reconstruction of images": Variant({"weight_reconstruction_image": 0.0}),
+    "no reconstruction of embeddings": Variant({"weight_reconstruction_embedding": 0.0}),
+    "no perceptual loss": Variant({"weight_perceptual": 0.0}),
+    "non-saturating": Variant({"saturating": False}),
+    "short training": short(),
+    "log loss instead of BEGAN's": short(adversarial="log"),
+    "autoencoder without adversary": short(weight_adversarial=0.0),
+    "vanishing residuals": short(carry_steps=CARRY),
+    "decoder with skips": short(skips=True),
+    "train and val": short(validation=True),
+}
+
+
+def trained(run, faces, variant, seed):
+    """(Autoencoder, Φ) of a variant as Trained stages."""
+    changes = {part: dataclasses.replace(getattr(run.profile, part), **getattr(variant, part)) for part in
+               ("autoencoder", "mapping")}  # fmt: skip
+    own = run.seed if variant.group == "mapping" else seed
+    run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, **changes), seed=own)
+    faces = data.with_validation(faces) if variant.validation else faces
+    return stages.autoencoder(run, faces), stages.mapping(run, faces, seed=seed)
+
+
+def detail(images):
+    """Mean difference of neighbouring pixels."""
+    x = images.astype(float)
+    return np.abs(np.diff(x, axis=2)).mean() + np.abs(np.diff(x, axis=3)).mean()
+
+
+def measure(frame, test, autoencoder, phi):
+    """A result row: faces generated from the labels of the test faces, beside these faces.
+
+    l1, l1_rebuilt     to the test face that carries the labels, of the generated face and of its reconstruction
+    embedding_error    mean squared distance of Φ(a) and z, as a share of z's variance: 1 for the mean embedding
+    detail             as a share of what the test faces have
+    """
+    images = generate(phi, autoencoder.decoder, test.attributes)
+    x = data.to_float(test.images)
+    with torch.inference_mode():
+        z = stages.embed(autoencoder.encoder, torch.from_numpy(np.array(test.images)))
+        rebuilt = torch.cat([autoencoder.decoder(batch) for batch in z.split(256)])
+        z_hat = phi(torch.from_numpy(test.attributes).float())
+    report = metrics.report(test.attributes, recogniser.predict(frame.judge, images))
+    row = {
+        "accuracy": report["accuracy"],
+        "balanced_accuracy": report["balanced_accuracy"],
+        "l1": losses.image_reconstruction(x, data.to_float(images)).item(),
+        "l1_rebuilt": losses.image_reconstruction(x, rebuilt).item(),
+        "embedding_error": (losses.embedding_reconstruction(z, z_hat) / z.var(dim=0).mean()).item(),
+        "detail": detail(images) / detail(test.images),
+    }
+    return row | frame.quality(images[1::2])
+
+
+def table(run, faces, variants, seeds):
+    """The rows of `variants` (name -> Variant), seed by seed within a group; those already in RESULTS stand."""
+    frame, test = comparison.Frame(run, faces, oracle.oracle(run, faces)), faces.part("test")
+    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame({"stage": []})
+    groups = dict.fromkeys(variant.group for variant in variants.values())
+    todo = [(name, seed) for group in groups for seed in seeds for name in variants if variants[name].group == group]
+    with tqdm(todo, desc="ablation", unit="variant") as bar:
+        for name, seed in bar:
+            bar.set_postfix_str(f"{name}, seed {seed}")
+            variant = variants[name]
+            autoencoder, mapping = trained(run, faces, variant, seed)
+            if (done["stage"] == mapping.folder.name).any():
+                continue
+            row = {"variant": name, "group": variant.group} | measure(frame, test, autoencoder.model, mapping.model)
+            steps = {f"{stage.folder.name.partition('-')[0]}_steps": int(stage.log["step"].iloc[-1]) for stage in
+                     (autoencoder, mapping)}  # fmt: skip
+            row |= run.recipe(
+                seed=seed,
+                autoencoder_seed=autoencoder.config.seed,
+                n_test=len(test),
+                **steps,
+                stage=mapping.folder.name,
+            )
+            done = pd.concat([done, pd.DataFrame([row])], ignore_index=True)
+            done.to_csv(RESULTS, index=False, float_format="%.5g")
+    return done
+
+
+def picture(run, faces, variants, seed=0):
+    """Faces for the same labels by every variant, below the drawn faces that carry them."""
+    test = faces.part("test").take(slice(0, SHOWN))
+    rows = [test.images]
+    for variant in variants.values():
+        autoencoder, mapping = trained(run, faces, variant, seed)
+        rows.append(generate(mapping.model, autoencoder.model.decoder, test.attributes))
+    return plots.faces(np.concatenate(rows), columns=SHOWN, row_labels=["drawn face", *variants])
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--profile")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--variants", nargs="+", metavar="VARIANT", default=list(VARIANTS), choices=VARIANTS)
+    options = parser.parse_args(arguments)
+    run = config.start(options.profile, "toy")
+    faces = data.load(run)
+    variants = {name: VARIANTS[name] for name in options.variants}
+    rows = table(run, faces, variants, options.seeds)
+    print(rows.groupby("variant", sort=False)[["accuracy", "balanced_accuracy", "l1", "frechet_classifier"]].mean())
+    picture(run, faces, variants, options.seeds[0]).savefig(PICTURE, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
