@@ -97,7 +97,10 @@ def load_weights(folder, module):
 def save_state(path, state):
     """Write a dict of tensors, numbers, strings and containers of them."""
     with atomic(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # so torch calls a full disk
+            raise OSError(f"torch.save: {error}") from error
 
 
 def load_state(path, device):

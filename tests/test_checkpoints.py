@@ -71,6 +71,29 @@ def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.fixture
+def little_room():
+    """No file grows beyond 100 kB: torch and safetensors meet the limit as they meet a full disk, when they write."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_without_room_for_a_state_or_weights_the_old_ones_stay(tmp_path, little_room):
+    checkpoints.save_state(tmp_path / "state.pt", {"step": 1})
+    checkpoints.save(tmp_path, nn.Linear(2, 3), {"step": 1})
+    with pytest.raises(CheckpointError, match="could not write .*state.pt.*Free some disk space"):
+        checkpoints.save_state(tmp_path / "state.pt", {"step": 2, "tensor": torch.ones(100_000)})
+    with pytest.raises(CheckpointError, match="could not write .*model.safetensors.*Free some disk space"):
+        checkpoints.save(tmp_path, nn.Linear(300, 300), {"step": 2})
+    assert checkpoints.load_state(tmp_path / "state.pt", "cpu") == {"step": 1}
+    assert checkpoints.describe(tmp_path) == {"step": 1}
+    checkpoints.load_weights(tmp_path, nn.Linear(2, 3))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "runs").write_text("not a folder")
     with pytest.raises(CheckpointError, match="cannot write into .*runs.stage"):
