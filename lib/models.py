@@ -8,8 +8,9 @@ from math import log2
 
 import torch
 from torch import nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, linear
 
+CHANNELS_LAST = (0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
 BOTTLENECK = 8  # height and width at which BEGAN turns feature maps into the embedding
 
 
@@ -138,11 +139,25 @@ class FeatureDiscriminator(nn.Sequential):
         super().__init__(*layers, nn.Linear(width, 1), nn.Flatten(0))
 
 
+class HalvingConvolution(nn.Conv2d):
+    """4x4 convolution of stride 2. On a map of 2x2 twelve of its sixteen weights meet nothing but padding: there it is
+    a matrix product of the other four, many times faster."""
+
+    def __init__(self, width_in, width_out):
+        super().__init__(width_in, width_out, 4, stride=2, padding=1)
+
+    def forward(self, h):
+        if h.shape[2:] != (2, 2):
+            return super().forward(h)
+        h, weight = h.permute(CHANNELS_LAST), self.weight.permute(CHANNELS_LAST)  # as they lie in memory
+        return linear(h.flatten(1), weight[:, 1:3, 1:3].flatten(1), self.bias)[:, :, None, None]
+
+
 def strided_convolutions(filters, activation):
     """Five 4x4 convolutions of stride 2 from `filters` to 16 `filters`: the body that D_conv and C share."""
     layers = []
     for width_in, width_out in pairwise((3, *(filters * 2**i for i in range(5)))):
-        layers += [nn.Conv2d(width_in, width_out, 4, stride=2, padding=1), activation()]
+        layers += [HalvingConvolution(width_in, width_out), activation()]
     return nn.Sequential(*layers, nn.Flatten())
 
 

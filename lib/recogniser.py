@@ -30,7 +30,7 @@ def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy)
     Batches and their order depend on `seed` and n alone. `settings` is a RecognitionConfig. Returns the model.
     """
     accelerator = training.new_accelerator()
-    model = model.to(accelerator.device).train()
+    model = training.placed(model, accelerator.device).train()
     images = torch.from_numpy(np.array(images)).to(accelerator.device)
     labels = torch.from_numpy(np.array(a)).to(accelerator.device)
     prevalence = torch.from_numpy(imbalance.prevalence(a)).to(accelerator.device)
@@ -39,7 +39,7 @@ def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy)
     for batch in tqdm(rows, total=steps, desc="recogniser", unit="step", leave=False, delay=1):
         with accelerator.autocast():
             value = loss(model(data.to_float(images[batch])), labels[batch].float(), prevalence)
-        training.descend(accelerator, (optimizer, value))
+        training.descend(accelerator, value, optimizer)
     return model.eval()
 
 

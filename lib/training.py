@@ -18,6 +18,8 @@ from lib.data import to_float
 
 BETAS = (0.5, 0.999)  # Sec. V-B
 LONGEST_GRADIENT = 1.0  # two or three times the usual: a cut beyond it keeps BEGAN from blowing up after a rare spike
+SMALLEST_K = 1e-8  # in place of BEGAN's k = 0, so that one can divide by it; the critic's gradient does not show it
+STEEPEST = 60.0  # logits down to minus this: what float32 can carry through a discriminator
 STALL = 0.05  # an epoch that lowers BEGAN's convergence measure by less than this share counts as stalled
 
 
@@ -46,6 +48,8 @@ class TrainingState:
         self.modules.load_state_dict(state["modules"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+            for p, moments in optimizer.state.items():  # fused Adam takes them to lie in memory as the parameter does
+                moments |= {key: torch.empty_like(p).copy_(m) for key, m in moments.items() if m.shape == p.shape}
         for name, scheduler in self.schedulers.items():
             scheduler.load_state_dict(state["schedulers"][name])
         self.values = state["values"]
@@ -59,9 +63,19 @@ def new_accelerator():
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="bf16" if bf16 else "no")
 
 
+def placed(module, device):
+    """`module` on `device`, ready to train.
+
+    Convolutions keep channels last: a step of the autoencoder is a sixth shorter on the CPU, none is longer
+    (`benchmarks/bench.py`). Apple's MPS was not measured and keeps the order that is the default there.
+    """
+    plain = torch.device(device).type == "mps"
+    return module.to(device, memory_format=torch.contiguous_format if plain else torch.channels_last)
+
+
 def adam(modules, learning_rate):
-    """Adam with the paper's betas over the parameters of one or more modules."""
-    return Adam([p for module in modules for p in module.parameters()], lr=learning_rate, betas=BETAS)
+    """Adam with the paper's betas over the parameters of one or more modules, in one pass over them."""
+    return Adam([p for module in modules for p in module.parameters()], lr=learning_rate, betas=BETAS, fused=True)
 
 
 def steps_of(config, n):
@@ -90,27 +104,41 @@ def batches(accelerator, n, batch_size, start, stop, seed):
         yield batch[accelerator.process_index :: accelerator.num_processes]
 
 
-def descend(accelerator, *pairs, longest=LONGEST_GRADIENT):
-    """One simultaneous step of several players: each (optimizer, loss) moves that optimizer's parameters alone.
+def descend(accelerator, loss, *optimizers, longest=LONGEST_GRADIENT):
+    """One simultaneous step of the players of a game: every optimizer moves its own parameters down the same `loss`.
 
-    All gradients are taken before any parameter moves, so players may share one forward pass. A gradient longer than
-    `longest` is cut to it.
+    One backward pass serves all, and all gradients are taken before any parameter moves. What one player wants
+    otherwise than another is written into the loss by `turned`. A gradient longer than `longest` is cut to it.
     """
-    every = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer, _ in pairs]
-    gradients = [
-        torch.autograd.grad(loss, parameters, retain_graph=True)
-        for parameters, (_, loss) in zip(every, pairs, strict=True)
-    ]
-    for parameters, gradient, (optimizer, _) in zip(every, gradients, pairs, strict=True):
-        for p, g in zip(parameters, gradient, strict=True):
-            p.grad = accelerator.reduce(g, "mean")
+    players = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer in optimizers]
+    every = [p for parameters in players for p in parameters]
+    for p in every:
+        p.grad = None
+    torch.autograd.backward(loss, inputs=every)  # unlike autograd.grad it lays gradients out as fused Adam takes them
+    if accelerator.num_processes > 1:  # one message, not one for each parameter
+        mean = accelerator.reduce(torch.cat([p.grad.flatten() for p in every]), "mean")
+        for p, gradient in zip(every, mean.split([p.numel() for p in every]), strict=True):
+            p.grad.copy_(gradient.view_as(p))
+    for parameters, optimizer in zip(players, optimizers, strict=True):
         nn.utils.clip_grad_norm_(parameters, longest)
         optimizer.step()
 
 
+def turned(x, factor):
+    """`x`; the gradient that comes back through it is multiplied by `factor()`, a tensor, asked for only then.
+
+    With a negative factor it is the gradient reversal of Ganin and Lempitsky (2015): the critic lowers what it sees
+    there, the network that made `x` raises it, in one backward pass for both.
+    """
+    x = x.view_as(x)
+    x.register_hook(lambda gradient: gradient * factor())
+    return x
+
+
 def averaged(accelerator, **values):
     """A record: the mean of each value over the processes, cut off from its graph."""
-    return {name: accelerator.reduce(value.detach().float(), "mean") for name, value in values.items()}
+    mean = accelerator.reduce(torch.stack([value.detach().float() for value in values.values()]), "mean")
+    return dict(zip(values, mean.unbind(), strict=True))
 
 
 def autoencoder_state(config, device):
@@ -124,7 +152,7 @@ def autoencoder_state(config, device):
         critic = models.ImageDiscriminator(config.size, config.critic_filters)
     else:
         raise ValueError(f"adversarial is {config.adversarial!r}; choose 'began' or 'log'")
-    modules = nn.ModuleDict({"model": autoencoder, "critic": critic}).to(device)
+    modules = placed(nn.ModuleDict({"model": autoencoder, "critic": critic}), device)
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
     schedulers = {
         name: ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=STALL, min_lr=config.learning_rate / 8)
@@ -132,6 +160,30 @@ def autoencoder_state(config, device):
     }
     values = {"k": torch.zeros((), device=device), "progress": torch.zeros((), device=device)}
     return TrainingState(modules, optimizers, schedulers, values)
+
+
+def began(critic, x, x_hat, k, config):
+    """BEGAN's errors of real faces and of `x_hat`, both 0-dim, and the critic's loss, from one pass of the critic.
+
+    The loss moves the critic by L(x) − k L(x̂) and `x_hat` by w L(x̂); the errors are without gradient.
+    """
+    k = k.clamp(min=SMALLEST_K)
+    both = torch.cat([x, turned(x_hat, lambda: -config.weight_adversarial / k)])
+    error_real, error_fake = map(losses.image_reconstruction, both.chunk(2), critic(both).chunk(2))
+    return error_real.detach(), error_fake.detach(), losses.began_critic(error_real, error_fake, k)
+
+
+def discriminate(discriminator, real, fake, weight, saturating):
+    """Logits of `fake` without gradient, and the discriminator's loss (Eq. 15 and 16), from one pass of it.
+
+    The loss moves the discriminator by itself and `fake` by `weight` times `losses.generator`.
+    """
+    seen = turned(fake, lambda: -weight * pull.view(-1, *[1] * (fake.ndim - 1)))
+    logits_real, logits_fake = discriminator(torch.cat([real, seen])).chunk(2)
+    logits = logits_fake.detach().float()
+    # Of -log(1 - D), which the discriminator raises, to what the other side lowers: the ratio of slopes, each by logit.
+    pull = torch.ones_like(logits) if saturating else (-logits).clamp(max=STEEPEST).exp()
+    return logits, losses.discriminator(logits_real, logits_fake)
 
 
 def train_autoencoder(accelerator, state, images, config):
@@ -150,14 +202,13 @@ def train_autoencoder(accelerator, state, images, config):
         with accelerator.autocast():
             x_hat = model(x)
             if config.adversarial == "began":
-                error_real, adversarial = losses.critic_error(critic, x), losses.critic_error(critic, x_hat)
-                critic_loss = losses.began_critic(error_real, adversarial, state.values["k"])
+                error_real, adversarial, critic_loss = began(critic, x, x_hat, state.values["k"], config)
             else:
-                critic_loss = losses.discriminator(critic(x), logits := critic(x_hat))
+                logits, critic_loss = discriminate(critic, x, x_hat, config.weight_adversarial, saturating=False)
                 adversarial = losses.generator(logits)
             reconstruction = losses.image_reconstruction(x, x_hat)
             total, parts = losses.autoencoder(reconstruction, adversarial, config.weight_adversarial)
-        descend(accelerator, (state.optimizers["model"], total), (state.optimizers["critic"], critic_loss))
+        descend(accelerator, total + critic_loss, *state.optimizers.values())
 
         record = averaged(accelerator, **parts, critic=critic_loss)
         progress = record["reconstruction"]
@@ -178,7 +229,7 @@ def train_autoencoder(accelerator, state, images, config):
 def classifier_state(config, device):
     """Fresh classifier and optimizer for `train_classifier`."""
     torch.manual_seed(config.seed)
-    model = models.AttributeClassifier(config.size, config.filters, len(config.attributes)).to(device)
+    model = placed(models.AttributeClassifier(config.size, config.filters, len(config.attributes)), device)
     return TrainingState(nn.ModuleDict({"model": model}), {"model": adam([model], config.learning_rate)})
 
 
@@ -192,7 +243,7 @@ def train_classifier(accelerator, state, images, a, config, steps=None):
     for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
         with accelerator.autocast():
             loss = losses.attribute_cross_entropy(model(to_float(images[batch])), a[batch].float())
-        descend(accelerator, (state.optimizers["model"], loss))
+        descend(accelerator, loss, state.optimizers["model"])
         state.step += 1
         yield averaged(accelerator, cross_entropy=loss)
 
@@ -206,7 +257,8 @@ def mapping_state(config, device):
             "feature_discriminator": models.FeatureDiscriminator(config.embedding),
             "image_discriminator": models.ImageDiscriminator(config.size, config.filters),
         }
-    ).to(device)
+    )
+    modules = placed(modules, device)
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
     schedulers = {name: StepLR(optimizer, 200_000, gamma=0.5) for name, optimizer in optimizers.items()}
     return TrainingState(modules, optimizers, schedulers)
@@ -225,18 +277,16 @@ def train_mapping(accelerator, state, images, a, z, decoder, classifier, config)
         with accelerator.autocast():
             z_hat = phi(labels)
             x_hat = decoder(z_hat)
-            feature_logits, image_logits = d_fc(z_hat), d_conv(x_hat)
+            feature_logits, feature_loss = discriminate(
+                d_fc, z[batch], z_hat, config.weight_adversarial_feature, config.saturating
+            )
+            image_logits, image_loss = discriminate(
+                d_conv, x, x_hat, config.weight_adversarial_image, config.saturating
+            )
             total, parts = losses.mapping(
                 z[batch], z_hat, x, x_hat, labels, classifier(x_hat), feature_logits, image_logits, config
             )
-            feature_loss = losses.discriminator(d_fc(z[batch]), feature_logits)
-            image_loss = losses.discriminator(d_conv(x), image_logits)
-        descend(
-            accelerator,
-            (state.optimizers["model"], total),
-            (state.optimizers["feature_discriminator"], feature_loss),
-            (state.optimizers["image_discriminator"], image_loss),
-        )
+        descend(accelerator, total + feature_loss + image_loss, *state.optimizers.values())
         for scheduler in state.schedulers.values():
             scheduler.step()
         state.step += 1

@@ -64,7 +64,7 @@ def trainings(monkeypatch):
 def test_every_arm_takes_the_same_number_of_steps(run, faces, monkeypatch):
     descents = []
     descend = training.descend
-    monkeypatch.setattr(training, "descend", lambda *pairs: descents.append(1) or descend(*pairs))
+    monkeypatch.setattr(training, "descend", lambda *step: descents.append(1) or descend(*step))
     for name in ("none", "flip 4x", "resampling"):
         descents.clear()
         Study(run, faces, [name], seeds=[0]).train()

@@ -52,22 +52,37 @@ def loop(stage, accelerator, faces, settings=None, state=None):
 STAGES = ("autoencoder", "classifier", "mapping")
 
 
-def test_descend_moves_each_player_by_its_own_loss_alone(accelerator):
+def test_descend_takes_all_gradients_before_any_player_moves(accelerator):
     one, other = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(one.weight, 0.2)
     torch.nn.init.constant_(other.weight, 0.3)
     sgd = [torch.optim.SGD(module.parameters(), lr=0.1) for module in (one, other)]
-    y = other(one(torch.ones(1, 1))).squeeze()  # y = 0.06 through both; dy/d one = 0.3, dy/d other = 0.2
-    training.descend(accelerator, (sgd[0], y), (sgd[1], -y))
-    assert one.weight.item() == pytest.approx(0.2 - 0.1 * 0.3)
-    assert other.weight.item() == pytest.approx(0.3 + 0.1 * 0.2)  # with the gradient at the old `one`
+    y = other(training.turned(one(torch.ones(1, 1)), lambda: -2)).squeeze()  # dy/d one = 0.3, dy/d other = 0.2
+    training.descend(accelerator, y, *sgd)
+    assert one.weight.item() == pytest.approx(0.2 + 0.1 * 2 * 0.3)  # turned round and doubled
+    assert other.weight.item() == pytest.approx(0.3 - 0.1 * 0.2)  # with the gradient at the old `one`
+
+
+@pytest.mark.parametrize("saturating", [True, False])
+def test_one_pass_of_a_discriminator_gives_each_side_its_own_gradient(saturating):
+    torch.manual_seed(0)
+    discriminator, real = models.FeatureDiscriminator(4, width=8), torch.randn(6, 4)
+    fake = torch.randn(6, 4, requires_grad=True)
+    logits, loss = training.discriminate(discriminator, real, fake, 0.7, saturating)
+    got = torch.autograd.grad(loss, [fake, *discriminator.parameters()])
+    expected = losses.discriminator(discriminator(real), discriminator(fake.detach()))
+    assert_close(loss, expected)
+    assert_close(list(got[1:]), list(torch.autograd.grad(expected, list(discriminator.parameters()))))
+    for_fake = 0.7 * losses.generator(discriminator(fake), saturating)
+    assert_close(got[:1], torch.autograd.grad(for_fake, [fake]))
+    assert_close(logits, discriminator(fake).detach())
 
 
 def test_descend_cuts_a_gradient_that_is_too_long(accelerator):
     layer = torch.nn.Linear(2, 1, bias=False)
     before = layer.weight.detach().clone()
     loss = layer(torch.tensor([[300.0, 400.0]])).squeeze()  # gradient (300, 400), length 500
-    training.descend(accelerator, (torch.optim.SGD(layer.parameters(), lr=1.0), loss))
+    training.descend(accelerator, loss, torch.optim.SGD(layer.parameters(), lr=1.0))
     assert_close(before - layer.weight, torch.tensor([[0.6, 0.8]]) * training.LONGEST_GRADIENT)
 
 
@@ -172,6 +187,9 @@ def test_a_resumed_run_repeats_a_straight_one_bit_by_bit(accelerator, faces, sta
         records.append(record)
         if state.step == 2:
             saved = copy.deepcopy(state.state_dict())
+    for optimizer in saved["optimizers"].values():  # as a device that keeps channels first would have saved them
+        for moments in optimizer["state"].values():
+            moments |= {name: tensor.contiguous() for name, tensor in moments.items()}
     resumed, _ = loop(stage, accelerator, faces)
     resumed.load_state_dict(saved)
     assert resumed.step == 2

@@ -65,7 +65,7 @@ def turns(accelerator, state, images, a, config):
 
 def move(accelerator, optimizer, loss):
     """One step of one player, its gradient uncut: none of these systems cuts it, and a critic's is long by nature."""
-    descend(accelerator, (optimizer, loss), longest=math.inf)
+    descend(accelerator, loss, optimizer, longest=math.inf)
 
 
 def anneal(state, config, n):
