@@ -23,7 +23,7 @@ from lib.augmentation import generate
 RESULTS = config.ROOT / "data" / "results" / "ablation.csv"
 PICTURE = config.ROOT / "notebooks" / "figures" / "ablation.png"
 SHORT = {"epochs": 2}  # for the autoencoder and for Φ, where the autoencoder varies
-CARRY = 500  # of the 1,000 steps that a short training of the autoencoder takes at profile laptop
+CARRY = 500  # steps, half of a short training of the autoencoder at profile laptop
 SHOWN = 8  # faces in a row of the picture
 
 

@@ -6,6 +6,7 @@ attribute) an attribute counts as recognised. Every value is a fraction between 
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, roc_curve
 
 
@@ -129,3 +130,15 @@ def bootstrap_interval(values, rng, n=2000, level=0.95):
     """
     low, high = np.quantile(bootstrap_means(values, rng, n), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
+
+
+def over_seeds(values, level=0.95):
+    """`(mean, low, high)` of a number measured once per seed, (S,): its mean and Student's t interval.
+
+    One seed has no interval: low and high are NaN. For two models give their differences, seed by seed.
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) == 1:
+        return values[0], np.nan, np.nan
+    reach = student.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean(), values.mean() - reach, values.mean() + reach

@@ -152,3 +152,11 @@ def test_best_thresholds_lie_between_two_logits_and_stay_zero_where_nothing_is_t
     a = np.array([[0, 1, 1], [0, 1, 0], [1, 1, 1], [1, 1, 0]], dtype=bool)
     logits = np.array([[-3.0, 1.0, 2.0], [-2.0, 1.0, 2.0], [-1.0, 1.0, 2.0], [4.0, 1.0, 2.0]])
     assert best_thresholds(a, logits).tolist() == [-1.5, 0, 0]  # separable; one class only; a constant answer
+
+
+def test_interval_over_seeds_is_students():
+    mean, low, high = metrics.over_seeds([1.0, 2.0, 4.0])
+    assert mean == pytest.approx(7 / 3)
+    assert (high - low) / 2 == pytest.approx(4.302653 * np.std([1, 2, 4], ddof=1) / np.sqrt(3), rel=1e-5)
+    assert low + high == pytest.approx(2 * mean)
+    assert np.isnan(metrics.over_seeds([3.0])[1:]).all()

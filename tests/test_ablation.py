@@ -1,0 +1,104 @@
+"""The variants of the ablation are what their names say, and its table can be taken up where it stopped."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import ablation
+from lib import checkpoints, config, data, losses, stages
+
+FULL = config.MappingConfig()
+
+
+@pytest.fixture
+def run(tmp_path):
+    small = config.PROFILES["ci"]
+    changes = {
+        "data": config.DataConfig(size=32, train=48, val=16, test=16),
+        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
+        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
+        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
+    }
+    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+
+
+WITHOUT = {
+    "no adversarial loss of embeddings": "adversarial_feature",
+    "no adversarial loss of images": "adversarial_image",
+    "no reconstruction of images": "reconstruction_image",
+    "no reconstruction of embeddings": "reconstruction_embedding",
+    "no perceptual loss": "perceptual",
+}
+
+
+@pytest.mark.parametrize("name, part", WITHOUT.items())
+def test_each_loss_in_turn_has_no_part_in_the_total(name, part):
+    changed = dataclasses.replace(FULL, **ablation.VARIANTS[name].mapping)
+    torch.manual_seed(0)
+    given = [torch.randn(4, 8), torch.randn(4, 8), torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)]
+    given += [torch.ones(4, 5), torch.randn(4, 5), torch.randn(4), torch.randn(4)]
+    full, parts = losses.mapping(*given, FULL)
+    total, _ = losses.mapping(*given, changed)
+    assert torch.isclose(total, full - getattr(FULL, f"weight_{part}") * parts[part])
+    assert getattr(FULL, f"weight_{part}") > 0
+
+
+def test_every_loss_of_eq_17_has_its_variant():
+    assert {f"weight_{part}" for part in WITHOUT.values()} == {
+        field.name for field in dataclasses.fields(FULL) if field.name.startswith("weight_")
+    }
+
+
+def test_others_change_what_their_names_say():
+    changed = {name: variant.autoencoder for name, variant in ablation.VARIANTS.items() if variant.autoencoder}
+    reference = changed.pop("short training")
+    said = {name: {k: v for k, v in changes.items() if k not in reference} for name, changes in changed.items()}
+    assert said == {
+        "log loss instead of BEGAN's": {"adversarial": "log"},
+        "autoencoder without adversary": {"weight_adversarial": 0.0},
+        "vanishing residuals": {"carry_steps": ablation.CARRY},
+        "decoder with skips": {"skips": True},
+        "train and val": {},
+    }
+    assert ablation.VARIANTS["non-saturating"].mapping == {"saturating": not FULL.saturating}
+    assert [name for name, variant in ablation.VARIANTS.items() if variant.validation] == ["train and val"]
+
+
+def test_variants_share_what_they_may_share(run):
+    faces = data.load(run)
+    chosen = [ablation.VARIANTS[name] for name in ("full objective", "no perceptual loss", "short training")]
+    folders = [[stage.folder for stage in ablation.trained(run, faces, variant, 1)] for variant in chosen]
+    assert folders[0][0] == folders[1][0] == stages.autoencoder(run, faces).folder != folders[2][0]
+    assert len({mapping for _, mapping in folders}) == 3
+    assert len(list(run.folder.glob("classifier-*"))) == 2  # seed 0 for the first two, seed 1 for a chain of its own
+    for stage in ablation.trained(run, faces, ablation.VARIANTS["train and val"], 0):
+        assert checkpoints.describe(stage.folder)["recipe"]["n_train"] == 48 + 16
+
+
+def test_detail_is_what_smoothing_takes_away():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8), dtype=np.uint8)
+    assert ablation.detail(np.full_like(images, 9)) == 0
+    assert ablation.detail(images // 2) == pytest.approx(ablation.detail(images) / 2, rel=0.02)
+
+
+def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "RESULTS", tmp_path / "ablation.csv")
+    faces = data.load(run)
+    names = ("full objective", "non-saturating", "decoder with skips")
+    variants = {name: ablation.VARIANTS[name] for name in names}
+    ablation.table(run, faces, dict.fromkeys(names[:1], variants[names[0]]), [0])
+    measure, measured = ablation.measure, []
+    monkeypatch.setattr(ablation, "measure", lambda *given: measured.append(given) or measure(*given))
+    ablation.table(run, faces, variants, [0, 1])
+    assert len(measured) == 5
+    table = pd.read_csv(ablation.RESULTS)
+    assert table.groupby("variant")["seed"].apply(list).to_dict() == dict.fromkeys(names, [0, 1])
+    assert table.groupby("variant")["group"].first().tolist() == ["autoencoder", "mapping", "mapping"]
+    assert table["stage"].is_unique and table["accuracy"].between(0, 1).all()
+    recipe = {"data", "profile", "device", "commit", "autoencoder_seed", "autoencoder_steps", "mapping_steps", "n_test"}
+    measures = {"balanced_accuracy", "l1", "l1_rebuilt", "embedding_error", "detail", "frechet_classifier", "distinct"}
+    assert recipe | measures <= set(table.columns)
+    assert len(ablation.picture(run, faces, variants).axes[0].images) == 4 * ablation.SHOWN

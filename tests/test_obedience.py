@@ -1,0 +1,56 @@
+"""What the table of obedience says about faces that obey, that do not, and that are the real ones."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import obedience
+from lib import config
+from lib.attributes import CELEBA
+from lib.data import FaceData
+
+
+@pytest.fixture
+def part():
+    a = np.random.default_rng(0).random((200, 3)) < (0.5, 0.2, 0.8)
+    names, split = ("Smiling", "Bald", "Young"), np.repeat("test", 200)
+    return FaceData(np.zeros((200, 3, 32, 32), np.uint8), a, names, split, np.arange(200).astype(str), "noise", "noise")
+
+
+def test_answers_for_all_attributes_and_for_each(part):
+    logits = np.where(part.attributes, 1.0, -1.0)
+    logits[:, 1] = -1  # never sees a bald one
+    table = obedience.answers(part, logits).set_index("attribute")
+    assert list(table.index) == ["all", *part.names]
+    assert table.loc["Bald", "balanced_accuracy"] == 0.5 and table.loc["Smiling", "balanced_accuracy"] == 1
+    assert table.loc["all", "balanced_accuracy"] == pytest.approx((1 + 0.5 + 1) / 3)
+    low, value, high = table.loc["all", ["accuracy_low", "accuracy", "accuracy_high"]]
+    assert low < value < high
+
+
+def test_one_command_measures_and_keeps_other_data(tmp_path, monkeypatch):
+    small = config.PROFILES["ci"]
+    changes = {
+        "data": config.DataConfig(size=32, train=48, val=16, test=16),
+        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
+        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
+        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
+    }
+    monkeypatch.setitem(config.PROFILES, "ci", dataclasses.replace(small, **changes))
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    monkeypatch.setattr(obedience, "RESULTS", tmp_path / "obedience.csv")
+    pd.DataFrame({"data": ["faces", "toy"], "faces": ["kept", "replaced"]}).to_csv(obedience.RESULTS, index=False)
+    obedience.main(["toy", "--profile", "ci", "--seeds", "0", "1"])
+    table = pd.read_csv(obedience.RESULTS)
+    assert "kept" in set(table["faces"]) and "replaced" not in set(table["faces"])
+    whole = table[(table["attribute"] == "all") & (table["data"] == "toy")].set_index(["faces", "seed"])
+    kinds = ["majority answer", "real faces", "reconstructions", "training mean face"]
+    generated = [(kind, seed) for seed in (0, 1) for kind in (obedience.GENERATED, obedience.LEARNT)]
+    assert list(whole.index) == [(kind, 0) for kind in kinds] + generated
+    assert (table["attribute"].value_counts().loc[list(CELEBA)] == len(whole)).all()
+    assert whole.loc["real faces", "l1"].item() == 0 < whole.loc["reconstructions", "l1"].item()
+    assert whole.loc["majority answer", "balanced_accuracy"].item() == 0.5
+    assert whole.loc["training mean face", "distinct"].item() == 1
+    assert {"commit", "n_train", "n_test", "judge", "extractor", "n_real"} <= set(table.columns)
