@@ -71,6 +71,44 @@ def largest_runs(table):
     return {data: runs[data][1] for data in sorted(runs, key=lambda data: (data == "toy", data))}
 
 
+def points(rows, metric="balanced_accuracy_tuned", over="none", **where):
+    """Rows of a table of differences in percentage points: DataFrame arm, group, n_train, value, low, high.
+
+    `over` is the arm that the others are compared with, itself left out; None: the values themselves. Unless `where`
+    says otherwise, those of the protocol "same steps" on the most attributes.
+    """
+    where = {"protocol": "same steps", "attributes": rows["attributes"].max()} | where
+    for column, value in (where | {"metric": metric, "over": over or "-"}).items():
+        rows = rows[rows[column] == value]
+    numbers = rows[["mean" if over is None else "difference", "low", "high"]].set_axis(["value", "low", "high"], axis=1)
+    table = pd.concat([rows[["arm", "group", "n_train"]], 100 * numbers], axis=1)
+    return table[table["arm"] != over]
+
+
+def beside(rows, printed, over="none", **where):
+    """Arms as index: printed accuracy, ours, and what ours gains `over` an arm in three metrics, with intervals."""
+    table = points(rows, "accuracy", None, **where).set_index("arm")[["value"]].set_axis(["accuracy, %"], axis=1)
+    table.insert(0, "printed, %", pd.Series(printed))
+    for metric in ("accuracy", "balanced_accuracy", "balanced_accuracy_tuned"):
+        gains = points(rows, metric, over, **where).set_index("arm")
+        table[f"{metric}: points over {over}"] = gains.apply(with_interval, axis=1)
+    return table
+
+
+def with_interval(row):
+    """A row with value, low, high as text."""
+    return f"{row['value']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+
+
+def in_words(gains):
+    """How many of these arms gain for certain and how many lose, and which is best; `gains` is of `points`."""
+    if gains.empty:
+        return "not run"
+    better, worse = (gains["low"] > 0).sum(), (gains["high"] < 0).sum()
+    best = gains.loc[gains["value"].idxmax()]
+    return f"{better} of {len(gains)} surely better, {worse} surely worse; best: {best['arm']}, {with_interval(best)}"
+
+
 # --- Where our number stands: each returns a `measure` ----------------------------------------------------------------
 
 

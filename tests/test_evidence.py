@@ -74,3 +74,33 @@ def test_of_each_data_set_the_largest_run_is_shown_real_faces_first():
     runs = evidence.largest_runs(table)
     assert list(runs) == ["faces", "toy"]
     assert runs["toy"]["n_train"].tolist() == [80, 80]
+
+
+def test_points_are_percent_of_one_protocol_without_the_arm_compared_with():
+    rows = [("none", "none", 0.0, "same steps", 40), ("flip 2x", "none", 0.02, "same steps", 40),
+            ("flip 2x", "none", 0.05, "same epochs", 40), ("flip 2x", "none", 0.07, "same steps", 13),
+            ("none", "-", 0.8, "same steps", 40), ("flip 2x", "-", 0.82, "same steps", 40)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["arm", "over", "difference", "protocol", "attributes"])
+    table = table.assign(mean=table["difference"], low=table["difference"] - 0.01, high=table["difference"] + 0.01,
+                         metric="accuracy", group="g", n_train=9)  # fmt: skip
+    gains = evidence.points(table, "accuracy")
+    assert gains[["arm", "value", "low", "high"]].values.tolist() == [["flip 2x", 2.0, 1.0, 3.0]]
+    assert evidence.points(table, "accuracy", None)["value"].tolist() == [80.0, 82.0]
+    assert evidence.points(table, "accuracy", protocol="same epochs")["value"].tolist() == [5.0]
+    assert evidence.points(table, "accuracy", attributes=13)["value"].round(6).tolist() == [7.0]
+    assert evidence.in_words(gains) == "1 of 1 surely better, 0 surely worse; best: flip 2x, +2.0 [+1.0, +3.0]"
+    assert evidence.in_words(gains[:0]) == "not run"
+
+
+def test_ours_stands_beside_the_printed():
+    rows = [(arm, over, metric, 0.01 * (arm == "flip 2x") + 0.5 * (over == "-"))
+            for arm in ("none", "flip 2x") for over in ("-", "none")
+            for metric in ("accuracy", "balanced_accuracy", "balanced_accuracy_tuned")]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["arm", "over", "metric", "difference"])
+    table = table.assign(mean=table["difference"], low=table["difference"], high=table["difference"], group="g",
+                         n_train=9, protocol="same steps", attributes=40)  # fmt: skip
+    beside = evidence.beside(table, {"flip 2x": 83.9, "balancing": 91.1})
+    assert list(beside.index) == ["none", "flip 2x"]
+    assert beside.loc["flip 2x", ["printed, %", "accuracy, %"]].tolist() == [83.9, 51.0]
+    assert beside.loc["flip 2x", "accuracy: points over none"] == "+1.0 [+1.0, +1.0]"
+    assert np.isnan(beside.loc["none", "printed, %"])
