@@ -4,7 +4,7 @@ A generator is a function (b, x, source) -> x̂: it turns faces x (B, 3, S, S) o
 the labels b (B, A). Generators from labels look at b alone.
 """
 
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -55,65 +55,83 @@ def references(run, faces):
 # --- Measures ---------------------------------------------------------------------------------------------------------
 
 
-def halves(faces):
-    """(real, sources): every other test face each. One half is what generated faces are compared with; the labels of
-    the other are asked for, and its faces edited. So both sides of a distance have seen the same number of faces."""
-    test = faces.part("test")
-    return test.take(slice(0, None, 2)), test.take(slice(1, None, 2))
+class Frame:
+    """One setting for all generators: what is asked for, what is compared with what, and who judges.
 
-
-@torch.inference_mode()
-def logits(judge, images, batch_size=500):
-    """What a judge (float images -> logits) says about uint8 images, float32 (n, A)."""
-    parts = [judge(to_float(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
-    return torch.cat(parts).float().numpy()
-
-
-def quality(images, real, train, network, weights=None, seed=0):
-    """How faces, uint8 (n, 3, S, S), differ from `real` ones (FaceData), for a result row.
-
-    Distances, precision and recall in the features of `network`, a classifier; FID and KID, too, where Inception's
-    weights are found (`distances.inception_features`). `distinct` counts different faces; `nearest` is the median
-    distance of a face to the closest one of `train` (FaceData) in the same features: near 0 for faces learnt by heart.
+    Of the test faces every other one is a `source`: its labels are asked for, of its neighbour, and editors start from
+    it. The rest are the `real` ones that generated faces are compared with, so both sides of a distance have seen the
+    same number of faces, and the distance of the sources themselves is the floor.
     """
-    f_real, f = (distances.classifier_features(network, part) for part in (real.images, images))
-    f_train = distances.classifier_features(network, train.images)
-    rng = np.random.default_rng(seed)
-    row = distances.compare(f_real, f, "classifier", rng)
-    nearest = np.median(distances.nearest_neighbours(f, f_train)[1])
-    row |= {"distinct": distances.distinct(images), "nearest": float(nearest)}
-    try:
-        pair = [distances.inception_features(part, weights) for part in (real.images, images)]
-    except FileNotFoundError:
-        return row
-    return row | {name: distances.compare(*pair, "inception", rng)[name] for name in ("fid", "kid")}
 
+    def __init__(self, run, faces, judge, weights=None, seed=0):
+        """`judge` is the Trained oracle; distances are taken in its features, and in Inception's where `weights` or
+        torch's hub cache have them (`distances.inception_features`)."""
+        test = faces.part("test")
+        self.train, self.real = faces.part("train"), test.take(slice(0, None, 2))
+        self.sources = test.take(slice(1, 2 * (len(test) // 2), 2))
+        self.own = self.sources.attributes
+        self.wished = np.roll(self.own, 1, axis=0)
+        self.flipped = random_doubling(self.own, np.random.default_rng(seed))
+        self.judge, self.device, self.seed = judge.model, next(judge.model.parameters()).device, seed
+        self.extractors = {"classifier": lambda images: distances.classifier_features(self.judge, images)}
+        if distances.inception_found(weights):
+            self.extractors["inception"] = lambda images: distances.inception_features(images, weights)
 
-def obedience(generate, b, sources, judge):
-    """How far faces made for the labels `b` carry them in the eyes of an independent `judge`. Returns (images, row).
+    @cached_property
+    def features(self):
+        """Features of the real faces, extractor -> (N, F), and of the training faces, "train" -> (N, F)."""
+        features = {name: extract(self.real.images) for name, extract in self.extractors.items()}
+        return features | {"train": self.extractors["classifier"](self.train.images)}
 
-    accuracy, balanced_accuracy   agreement with b over all attributes; see `metrics.report`
-    """
-    images = systems.make(generate, b, sources.images, sources.attributes)
-    report = metrics.report(b, logits(judge, images))
-    return images, {name: report[name] for name in ("accuracy", "balanced_accuracy")}
+    def make(self, generate, b):
+        """Faces with the labels `b` by a generator, from the sources: uint8 (n, 3, S, S)."""
+        return systems.make(generate, b, self.sources.images, self.own, self.device)
 
+    @torch.inference_mode()
+    def says(self, images, batch_size=500):
+        """The judge's logits for uint8 faces, float32 (n, A)."""
+        parts = [self.judge(to_float(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
+        return torch.cat(parts).float().numpy()
 
-def editing(generate, sources, judge, seed=0):
-    """What happens when one label of each face is flipped (`random_doubling`), for a result row.
+    def obedience(self, images, b):
+        """How far faces carry the labels `b` in the eyes of the judge: accuracy and balanced accuracy over all
+        attributes, and the accuracy of the constant answer (its balanced accuracy is 1/2)."""
+        report, constant = metrics.report(b, self.says(images)), metrics.majority(self.train.attributes, b)
+        return {
+            "accuracy": report["accuracy"], "balanced_accuracy": report["balanced_accuracy"],
+            "majority_accuracy": constant["accuracy"],
+        }  # fmt: skip
 
-    flipped       share of flipped labels that the judge sees in the new face
-    flipped_before   the same share in the face itself: what it costs nothing to reach
-    kept          share of all other labels about which its answer is the same for both faces
-    pixel_change  mean absolute difference of the two, as a share of the range
-    """
-    b = random_doubling(sources.attributes, np.random.default_rng(seed))
-    images = systems.make(generate, b, sources.images, sources.attributes)
-    before, after = (logits(judge, part) > 0 for part in (sources.images, images))
-    asked = b != sources.attributes
-    return {
-        "flipped": float((after == b)[asked].mean()),
-        "flipped_before": float((before == b)[asked].mean()),
-        "kept": float((after == before)[~asked].mean()),
-        "pixel_change": float(np.abs(images.astype(np.int16) - sources.images).mean() / 255),
-    }
+    def quality(self, images):
+        """How faces differ from the real ones: distances, precision and recall (`distances.compare`); `distinct`, the
+        number of different faces; `nearest`, the median distance to the closest training face in the same features,
+        small for faces learnt by heart."""
+        row, rng = {}, np.random.default_rng(self.seed)
+        for name, extract in reversed(self.extractors.items()):  # what is not named after Inception is the classifier's
+            features = extract(images)
+            row |= distances.compare(self.features[name], features, name, rng)
+        nearest = distances.nearest_neighbours(features, self.features["train"])[1]
+        return row | {"distinct": distances.distinct(images), "nearest": float(np.median(nearest))}
+
+    def editing(self, generate):
+        """What happens when one label of each face is flipped.
+
+        flipped          share of the flipped labels that the judge sees in the new face
+        flipped_before   the same share in the face itself: what is to be had for nothing
+        kept             share of all other labels about which it says the same of both faces
+        pixel_change     mean absolute difference of the two, as a share of the range
+        """
+        images, asked = self.make(generate, self.flipped), self.flipped != self.own
+        before, after = self.says(self.sources.images) > 0, self.says(images) > 0
+        return {
+            "flipped": float((after == self.flipped)[asked].mean()),
+            "flipped_before": float((before == self.flipped)[asked].mean()),
+            "kept": float((after == before)[~asked].mean()),
+            "pixel_change": float(np.abs(images.astype(np.int16) - self.sources.images).mean() / 255),
+        }
+
+    def row(self, generate, own=False):
+        """All of these for a generator; with `own` it is asked for the sources' own labels, and nothing is flipped."""
+        b = self.own if own else self.wished
+        images = self.make(generate, b)
+        return self.quality(images) | self.obedience(images, b) | ({} if own else self.editing(generate))

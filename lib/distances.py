@@ -130,10 +130,18 @@ def inception_features(images, weights=None, batch_size=64, device="cpu"):
     return _features(lambda x: network(x)[0], images, batch_size, device)
 
 
+def inception_found(weights=None):
+    """Whether the file of Inception's weights is there; see `inception_features`."""
+    return _inception_path(weights).is_file()
+
+
+def _inception_path(weights):
+    return Path(weights or Path(torch.hub.get_dir(), "checkpoints", Path(pytorch_fid.FID_WEIGHTS_URL).name))
+
+
 def inception(weights=None):
     """pytorch-fid's InceptionV3 for faces in [-1, 1]; see `inception_features` for `weights` and errors."""
-    name = Path(pytorch_fid.FID_WEIGHTS_URL).name
-    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", name))
+    path = _inception_path(weights)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: FID needs the Inception weights there; get {pytorch_fid.FID_WEIGHTS_URL} (96 MB), "

@@ -133,3 +133,20 @@ def test_gradients_of_the_compared_systems_are_not_cut():
     optimizer = torch.optim.SGD([weight], lr=1.0)
     common.move(Accelerator(cpu=True), optimizer, 50 * weight.sum())
     assert weight.item() == -50  # a gradient cut at length 1 would move it by 1
+
+
+@pytest.mark.parametrize("geometry", [(7, 1, 3), (4, 2, 1)])
+def test_a_labelled_convolution_is_that_of_image_and_label_maps(geometry):
+    torch.manual_seed(0)
+    convolution = common.LabelledConvolution(3 + 5, 6, *geometry)
+    x, a = torch.randn(2, 3, 32, 32), torch.randn(2, 5)
+
+    def with_maps():
+        both = torch.cat([x, common.label_maps(a, x)], dim=1)
+        return torch.nn.functional.conv2d(both, convolution.weight, convolution.bias, *geometry[1:])
+
+    with cost.FlopCounter() as maps:
+        plain = with_maps()
+    with cost.FlopCounter() as none:
+        assert_close(convolution(x, a), plain, rtol=1e-4, atol=1e-5)
+    assert none.flops < 0.6 * maps.flops  # three channels of eight, and a little for the labels

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lib import attributes, stages
 from lib.attributes import CONFLICTS
@@ -79,6 +80,24 @@ def anneal(state, config, n):
 def label_maps(a, h):
     """Labels (B, A) as constant maps (B, A, H, W) that fit the feature maps `h`."""
     return a[:, :, None, None].expand(-1, -1, *h.shape[2:])
+
+
+class LabelledConvolution(nn.Conv2d):
+    """The convolution of an image beside its label maps, without the maps: (x, a) -> conv(cat[x, label_maps(a, x)]).
+
+    A constant map meets every weight of its kernel alike, except where the kernel reaches beyond the border. So the
+    labels weigh the kernels, and one product with "which of its weights lie inside the image" does the rest: 40 labels
+    cost as much as one. (`nn.Conv2d` takes the number of channels of image and labels together.)
+    """
+
+    def forward(self, x, a):
+        of_image, of_labels = self.weight.split([x.shape[1], a.shape[1]], dim=1)
+        h = functional.conv2d(x, of_image, self.bias, self.stride, self.padding)
+        inside = functional.unfold(
+            torch.ones_like(x[:1, :1]), self.kernel_size, padding=self.padding, stride=self.stride
+        )
+        kernels = (a @ of_labels.transpose(0, 1).flatten(1)).view(len(a), self.out_channels, -1)
+        return h + (kernels @ inside).view_as(h)
 
 
 def critic_parts(critic, x, a, x_fake, epsilon):

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from lib import losses, models, stages
-from lib.baselines.common import label_maps, move, obtain, players, turns
+from lib.baselines.common import LabelledConvolution, move, obtain, players, turns
 from lib.training import averaged
 
 
@@ -78,16 +78,19 @@ class Discriminator(nn.Module):
 
     def __init__(self, size, filters, attributes=0):
         super().__init__()
-        layers = []
-        for width_in, width_out in pairwise((3 + attributes, *widths(size, filters))):
-            norm = [nn.BatchNorm2d(width_out)] if layers else []
-            layers += [nn.Conv2d(width_in, width_out, 4, 2, 1, bias=False), *norm, nn.LeakyReLU(0.2)]
+        first, *wide = widths(size, filters)
+        self.first = LabelledConvolution(3 + attributes, first, 4, 2, 1, bias=False)
+        layers = [nn.LeakyReLU(0.2)]
+        for width_in, width_out in pairwise((first, *wide)):
+            layers += [
+                nn.Conv2d(width_in, width_out, 4, 2, 1, bias=False), nn.BatchNorm2d(width_out), nn.LeakyReLU(0.2)
+            ]  # fmt: skip
         self.layers = nn.Sequential(*layers, nn.Conv2d(width_out, 1, 4, bias=False), nn.Flatten(0))
         self.attributes = attributes
         initialise(self)
 
-    def forward(self, x, a=None):
-        return self.layers(torch.cat([x, label_maps(a, x)], dim=1) if self.attributes else x)
+    def forward(self, x, a):
+        return self.layers(self.first(x, a[:, : self.attributes]))
 
 
 def initialise(network):

@@ -79,11 +79,12 @@ class SwitchNorm(nn.Module):
                 (self.variance_mixture, (variance, layer[1], batch[1])),
             )
         )
-        return (h - mean) * (variance + 1e-5).rsqrt() * self.scale + self.shift
+        gain = (variance + 1e-5).rsqrt() * self.scale
+        return torch.addcmul(self.shift - mean * gain, h, gain)  # (h − mean) · gain + shift, in one pass over h
 
 
 class Critic(nn.Module):
-    """Three critics of one body; each returns scores that are about 1 for what it is to accept."""
+    """Three critics of one `body`; each gives scores to what the body makes of faces, h (B, F, h, w)."""
 
     def __init__(self, size, filters, attributes):
         super().__init__()
@@ -94,18 +95,17 @@ class Critic(nn.Module):
         )
         self.interpolation = nn.Conv2d(width, 64, 1)
 
-    def realness(self, x):
-        """Is x a photograph? Scores of patches (B, 1, h, w)."""
-        return self.real(self.body(x))
+    def realness(self, h):
+        """Is this a photograph? Scores of patches (B, 1, h, w), 1 for yes."""
+        return self.real(h)
 
-    def matching(self, x, v, y):
-        """Are x and y real and do their labels differ by v? Scores of patches (B, 1, h, w)."""
-        h = self.body(x)
-        return self.match(torch.cat([h, self.body(y), label_maps(v, h)], dim=1))
+    def matching(self, h, v, g):
+        """Are both real and do their labels differ by v, from h to g? Scores of patches (B, 1, h, w), 1 for yes."""
+        return self.match(torch.cat([h, g, label_maps(v, h)], dim=1))
 
-    def degree(self, x):
-        """How far x is from either end of an interpolation, 0 at the ends and 1/2 half-way, (B,)."""
-        return self.interpolation(self.body(x)).mean(dim=(1, 2, 3))
+    def degree(self, h):
+        """How far it is from either end of an interpolation, 0 at the ends and 1/2 half-way, (B,)."""
+        return self.interpolation(h).mean(dim=(1, 2, 3))
 
 
 def towards(scores, value):
@@ -120,23 +120,24 @@ def critic_loss(critic, x, a, edits, alpha, epsilon, config):
     with the labels wished for. Real pairs with a wrong face or a wrong difference must be refused as well.
     """
     full, partial, none = edits
-    other, third = x.roll(1, 0), x.roll(2, 0)
+    h, h_full, h_partial, h_none = critic.body(torch.cat([x, full, partial, none])).chunk(4)
+    other, third = h.roll(1, 0), h.roll(2, 0)
     b, c = a.roll(1, 0), a.roll(2, 0)
     refused = [
-        critic.matching(x, b - a, full),
+        critic.matching(h, b - a, h_full),
         critic.matching(third, b - a, other),  # wrong source
-        critic.matching(x, b - a, third),  # wrong target
-        critic.matching(x, c - a, other),  # wrong differences
-        critic.matching(x, b - c, other),
+        critic.matching(h, b - a, third),  # wrong target
+        critic.matching(h, c - a, other),  # wrong differences
+        critic.matching(h, b - c, other),
     ]
     degree = torch.minimum(alpha, 1 - alpha).flatten()
     parts = {
-        "real": towards(critic.realness(x), 1) + towards(critic.realness(full), 0),
-        "matching": towards(critic.matching(x, b - a, other), 1) + sum(towards(scores, 0) for scores in refused),
-        "interpolation": towards(critic.degree(partial), degree)
-        + towards(critic.degree(none), 0)
-        + towards(critic.degree(full), 0),
-        "gradient_penalty": gradient_penalty(critic.realness, x, full, epsilon),
+        "real": towards(critic.realness(h), 1) + towards(critic.realness(h_full), 0),
+        "matching": towards(critic.matching(h, b - a, other), 1) + sum(towards(scores, 0) for scores in refused),
+        "interpolation": towards(critic.degree(h_partial), degree)
+        + towards(critic.degree(h_none), 0)
+        + towards(critic.degree(h_full), 0),
+        "gradient_penalty": gradient_penalty(lambda x: critic.realness(critic.body(x)), x, full, epsilon),
     }
     total = (
         parts["real"]
@@ -151,10 +152,11 @@ def generator_loss(generator, critic, x, a, alpha, config):
     """What the generator minimises. Returns (total, parts)."""
     v = a.roll(1, 0) - a
     full, partial = generator(x, v), generator(x, alpha * v)
+    h, h_full, h_partial = critic.body(torch.cat([x, full, partial])).chunk(3)
     parts = {
-        "adversarial": towards(critic.realness(full), 1),
-        "adversarial_matching": towards(critic.matching(x, v, full), 1),
-        "adversarial_interpolation": towards(critic.degree(partial), 0),
+        "adversarial": towards(critic.realness(h_full), 1),
+        "adversarial_matching": towards(critic.matching(h, v, h_full), 1),
+        "adversarial_interpolation": towards(critic.degree(h_partial), 0),
         "cycle": image_reconstruction(x, generator(full, -v)),
         "self": image_reconstruction(x, generator(x, torch.zeros_like(v))),
         "orthogonal": orthogonal(generator),

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from lib import models, stages
-from lib.baselines.common import critic_parts, label_maps, obtain, players, train_editor
+from lib.baselines.common import LabelledConvolution, critic_parts, obtain, players, train_editor
 from lib.losses import attribute_cross_entropy, image_reconstruction
 
 
@@ -61,7 +61,7 @@ class Generator(nn.Module):
         def unit(convolution, width_in, width_out, *geometry):
             return [convolution(width_in, width_out, *geometry, bias=False), norm(width_out), nn.ReLU()]
 
-        layers = unit(nn.Conv2d, 3 + attributes, n, 7, 1, 3)
+        self.first, *layers = unit(LabelledConvolution, 3 + attributes, n, 7, 1, 3)
         layers += unit(nn.Conv2d, n, 2 * n, 4, 2, 1) + unit(nn.Conv2d, 2 * n, 4 * n, 4, 2, 1)
         for _ in range(blocks):
             block = unit(nn.Conv2d, 4 * n, 4 * n, 3, 1, 1) + unit(nn.Conv2d, 4 * n, 4 * n, 3, 1, 1)
@@ -70,7 +70,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(n, 3, 7, 1, 3, bias=False), nn.Tanh())
 
     def forward(self, x, b):
-        return self.layers(torch.cat([x, label_maps(b, x)], dim=1))
+        return self.layers(self.first(x, b))
 
 
 def critic_body(size, filters):
