@@ -8,6 +8,7 @@ import torch
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
+from lib import models
 from lib.attributes import CONFLICTS
 from lib.data import to_uint8
 
@@ -84,10 +85,10 @@ def generate(phi, decoder, a, batch_size=256, device="cpu"):
 
     `phi` (a -> z) and `decoder` (z -> x) are moved to `device` and put into evaluation mode.
     """
-    phi, decoder = phi.to(device).eval(), decoder.to(device).eval()
+    phi, decoder = phi.to(device).eval(), models.placed(decoder, device).eval()
     a = torch.as_tensor(np.asarray(a), dtype=torch.float32)
     batches = tqdm(a.split(batch_size), desc="generate", unit="batch", leave=False, delay=1)
-    return np.concatenate([to_uint8(decoder(phi(batch.to(device)))).cpu().numpy() for batch in batches])
+    return np.concatenate([to_uint8(decoder(phi(batch.to(device)))).cpu().contiguous().numpy() for batch in batches])
 
 
 class RandomErasing(v2.RandomErasing):

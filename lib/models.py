@@ -192,3 +192,13 @@ class AttributeClassifier(nn.Module):
 def frozen(module):
     """The same module, in evaluation mode, its weights closed to gradients."""
     return module.eval().requires_grad_(False)
+
+
+def placed(module, device):
+    """`module` on `device`, its convolutions laid out for speed.
+
+    Channels last: a step of the autoencoder is a sixth shorter on the CPU, no stage's is longer. It is what bfloat16
+    wants on a GPU, not measured there. Apple's MPS was not measured either and keeps its default.
+    """
+    plain = torch.device(device).type == "mps"
+    return module.to(device, memory_format=torch.contiguous_format if plain else torch.channels_last)

@@ -30,7 +30,7 @@ def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy)
     Batches and their order depend on `seed` and n alone. `settings` is a RecognitionConfig. Returns the model.
     """
     accelerator = training.new_accelerator()
-    model = training.placed(model, accelerator.device).train()
+    model = models.placed(model, accelerator.device).train()
     images = torch.from_numpy(np.array(images)).to(accelerator.device)
     labels = torch.from_numpy(np.array(a)).to(accelerator.device)
     prevalence = torch.from_numpy(imbalance.prevalence(a)).to(accelerator.device)

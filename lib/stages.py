@@ -119,7 +119,7 @@ def mapping(run, faces, below=None, watch=None, **changes):
 
     def begin(accelerator):
         images, a = tensors(faces.part("train"), accelerator.device)
-        guide, judge = (training.placed(trained.model, accelerator.device) for trained in below)
+        guide, judge = (models.placed(trained.model, accelerator.device) for trained in below)
         z = embed(guide.encoder, images)
         state = training.mapping_state(settings, accelerator.device)
         return (

@@ -63,16 +63,6 @@ def new_accelerator():
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="bf16" if bf16 else "no")
 
 
-def placed(module, device):
-    """`module` on `device`, ready to train.
-
-    Convolutions keep channels last: a step of the autoencoder is a sixth shorter on the CPU, none is longer
-    (`benchmarks/bench.py`). Apple's MPS was not measured and keeps the order that is the default there.
-    """
-    plain = torch.device(device).type == "mps"
-    return module.to(device, memory_format=torch.contiguous_format if plain else torch.channels_last)
-
-
 def adam(modules, learning_rate):
     """Adam with the paper's betas over the parameters of one or more modules, in one pass over them."""
     return Adam([p for module in modules for p in module.parameters()], lr=learning_rate, betas=BETAS, fused=True)
@@ -152,7 +142,7 @@ def autoencoder_state(config, device):
         critic = models.ImageDiscriminator(config.size, config.critic_filters)
     else:
         raise ValueError(f"adversarial is {config.adversarial!r}; choose 'began' or 'log'")
-    modules = placed(nn.ModuleDict({"model": autoencoder, "critic": critic}), device)
+    modules = models.placed(nn.ModuleDict({"model": autoencoder, "critic": critic}), device)
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
     schedulers = {
         name: ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=STALL, min_lr=config.learning_rate / 8)
@@ -229,7 +219,7 @@ def train_autoencoder(accelerator, state, images, config):
 def classifier_state(config, device):
     """Fresh classifier and optimizer for `train_classifier`."""
     torch.manual_seed(config.seed)
-    model = placed(models.AttributeClassifier(config.size, config.filters, len(config.attributes)), device)
+    model = models.placed(models.AttributeClassifier(config.size, config.filters, len(config.attributes)), device)
     return TrainingState(nn.ModuleDict({"model": model}), {"model": adam([model], config.learning_rate)})
 
 
@@ -258,7 +248,7 @@ def mapping_state(config, device):
             "image_discriminator": models.ImageDiscriminator(config.size, config.filters),
         }
     )
-    modules = placed(modules, device)
+    modules = models.placed(modules, device)
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
     schedulers = {name: StepLR(optimizer, 200_000, gamma=0.5) for name, optimizer in optimizers.items()}
     return TrainingState(modules, optimizers, schedulers)
