@@ -7,9 +7,8 @@ the labels b (B, A). Generators from labels look at b alone.
 from functools import cached_property, partial
 
 import numpy as np
-import torch
 
-from lib import distances, metrics, stages
+from lib import distances, metrics, recogniser, stages
 from lib.augmentation import random_doubling
 from lib.baselines import systems
 from lib.data import to_float
@@ -87,16 +86,17 @@ class Frame:
         """Faces with the labels `b` by a generator, from the sources: uint8 (n, 3, S, S)."""
         return systems.make(generate, b, self.sources.images, self.own, self.device)
 
-    @torch.inference_mode()
-    def says(self, images, batch_size=500):
+    def says(self, images):
         """The judge's logits for uint8 faces, float32 (n, A)."""
-        parts = [self.judge(to_float(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
-        return torch.cat(parts).float().numpy()
+        return recogniser.predict(self.judge, images)
 
     def obedience(self, images, b):
         """How far faces carry the labels `b` in the eyes of the judge: accuracy and balanced accuracy over all
         attributes, and the accuracy of the constant answer (its balanced accuracy is 1/2)."""
-        report, constant = metrics.report(b, self.says(images)), metrics.majority(self.train.attributes, b)
+        report, constant = (
+            metrics.report(b, recogniser.predict(self.judge, images)),
+            metrics.majority(self.train.attributes, b),
+        )
         return {
             "accuracy": report["accuracy"], "balanced_accuracy": report["balanced_accuracy"],
             "majority_accuracy": constant["accuracy"],
@@ -122,7 +122,10 @@ class Frame:
         pixel_change     mean absolute difference of the two, as a share of the range
         """
         images, asked = self.make(generate, self.flipped), self.flipped != self.own
-        before, after = self.says(self.sources.images) > 0, self.says(images) > 0
+        before, after = (
+            recogniser.predict(self.judge, self.sources.images) > 0,
+            recogniser.predict(self.judge, images) > 0,
+        )
         return {
             "flipped": float((after == self.flipped)[asked].mean()),
             "flipped_before": float((before == self.flipped)[asked].mean()),

@@ -1,0 +1,234 @@
+"""Table 1 in our frame: quality, obedience and cost of every generator. Writes data/results/table1.csv and cost.csv.
+
+    python benchmarks/table1.py --profile laptop --data toy --seeds 0 1 2
+
+Trains what is missing into the run's folder, seed by seed, and may be stopped and started again at any time. The seed
+is that of the compared systems and of our Φ; encoder, decoder and classifier are those of seed 0 for all of ours. While
+a system trains, the judge looks at it now and then without disturbing it: so we know after how many images it obeyed.
+"""
+
+import argparse
+import dataclasses
+import time
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib import checkpoints, comparison, config, data, models, oracle, stages, training
+from lib.attributes import CELEBA, celeba_statistics
+from lib.baselines import cost
+from lib.baselines.systems import SYSTEMS
+
+RESULTS = config.ROOT / "data" / "results"
+LOOKS, LOOKED_AT = 20, 250  # how often the judge looks at a system in training, and at how many faces
+OBEYS = 0.70  # balanced accuracy of the judge's answers against the labels asked for
+REPETITIONS = 15  # of a timed turn
+OURS = {"ours, autoencoder": "autoencoder", "ours, classifier": "classifier", "ours, Φ": "mapping"}
+
+
+# --- Quality and obedience --------------------------------------------------------------------------------------------
+
+
+def table1(run, faces, seed):
+    """A row per reference and per generator, each in table1.csv as soon as it is there."""
+    judge = oracle.oracle(run, faces)
+    frame = comparison.Frame(run, faces, judge)
+    recipe = run.recipe(
+        n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name, obeys=OBEYS
+    )
+    for name, (generate, own) in comparison.references(run, faces).items():
+        keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
+    for name, obtain in comparison.GENERATORS.items():
+        with watched(run, faces, frame, name):
+            trained = last_stage(run, faces, name, seed)
+        made = checkpoints.describe(trained.folder)["recipe"]
+        row = {"system": name} | frame.row(obtain(run, faces, seed=seed)) | {
+            "images_trained": made["steps"] * trained.config.batch_size, "watched": "obedience" in trained.log,
+            "images_until_obeying": images_until_obeying(trained), "stage": trained.folder.name,
+        }  # fmt: skip
+        keep("table1", run, row | recipe | {"seed": seed})
+
+
+def last_stage(run, faces, name, seed):
+    """The last stage of a generator, trained if need be."""
+    if name in SYSTEMS:
+        return SYSTEMS[name].obtain(run, faces, seed=seed)
+    changes = {"weight_perceptual": 0.0} if name == comparison.NO_PERCEPTUAL else {}
+    return stages.mapping(run, faces, seed=seed, **changes)
+
+
+def watched(run, faces, frame, name):
+    """A context in which training the last stage of a generator logs a column `obedience`: the judge's balanced
+    accuracy on `LOOKED_AT` faces, `LOOKS` times."""
+    if name in SYSTEMS:
+        module, function = SYSTEMS[name].module, "train"
+        generate = module.generate
+    else:
+        module, function = training, "train_mapping"
+        decoder = stages.autoencoder(run, faces).model.decoder
+
+        def generate(phi, b, x, source):
+            return decoder(phi(b))
+
+    train, wished = getattr(module, function), frame.wished[:LOOKED_AT]
+
+    def loop(accelerator, state, images, *rest):
+        model, steps = state.modules["model"], training.steps_of(rest[-1], len(images))
+        every = max(steps // LOOKS // stages.LOG_EVERY, 1) * stages.LOG_EVERY
+        for record in train(accelerator, state, images, *rest):
+            if state.step % every == 0:
+                model.eval()
+                made = frame.make(lambda b, x, source: generate(model, b, x, source), wished)
+                model.train()
+                record["obedience"] = torch.tensor(frame.obedience(made, wished)["balanced_accuracy"])
+            yield record
+
+    return mock.patch.object(module, function, loop)
+
+
+def images_until_obeying(trained):
+    """After how many training images a look found the last stage at `OBEYS` or more; NaN if none did."""
+    log = trained.log
+    reached = log[log["obedience"] >= OBEYS] if "obedience" in log else log[:0]
+    return float(reached["step"].iloc[0] * trained.config.batch_size) if len(reached) else np.nan
+
+
+# --- Cost -------------------------------------------------------------------------------------------------------------
+
+
+class Endless:
+    """The training of a system, or of a stage of ours, at a profile's size: untrained networks, noise for faces, and a
+    loop without end. One `turn` is a step of the player that moves least often, with the others' steps before it."""
+
+    def __init__(self, name, profile, attributes, most=None):
+        """`most` is the largest batch to take: the operations of an image hardly depend on it."""
+        if name in SYSTEMS:
+            module = SYSTEMS[name].module
+            settings, new_state, train = module.PROFILES[profile.name], module.new_state, module.train
+        else:
+            stage = OURS[name]
+            settings, new_state = getattr(profile, stage), getattr(training, f"{stage}_state")
+            train = getattr(training, f"train_{stage}")
+        labels = {} if name == "ours, autoencoder" else {"attributes": attributes}
+        self.config = dataclasses.replace(settings, size=profile.data.size, **labels)
+        batch = min(self.config.batch_size, most or self.config.batch_size)
+        endless = dataclasses.replace(self.config, batch_size=batch, epochs=10**9)
+        self.steps = getattr(settings, "n_critic", 1)
+        self.images = self.steps * batch
+
+        accelerator = training.new_accelerator()
+        self.state = new_state(endless, accelerator.device)
+        x = torch.randint(256, (self.images, 3, endless.size, endless.size), dtype=torch.uint8).to(accelerator.device)
+        known = [x, torch.rand(self.images, len(attributes), device=x.device) < 0.5][: 1 + bool(labels)]
+        if name == "ours, Φ":
+            settings = profile.autoencoder, profile.classifier
+            guide = models.Autoencoder(endless.size, settings[0].filters, endless.embedding).to(x.device)
+            judge = models.AttributeClassifier(endless.size, settings[1].filters, len(attributes)).to(x.device)
+            known += [stages.embed(guide.encoder, x), models.frozen(guide.decoder), models.frozen(judge)]
+        self.loop = train(accelerator, self.state, *known, endless)
+
+    def turn(self):
+        """One turn; waits for the device."""
+        for _ in range(self.steps):
+            next(iter(next(self.loop).values())).item()
+
+    def gflop(self):
+        """Of one training image, in GFLOP."""
+        with cost.FlopCounter() as counter:
+            self.turn()
+        return counter.flops / self.images / 1e9
+
+    def trained_images(self, faces):
+        """How many images the whole training takes on so many faces."""
+        return training.steps_of(self.config, faces) * self.config.batch_size
+
+
+def cost_table(run, faces):
+    """A row per system and per stage of ours, in cost.csv: what training costs, and how long it takes to obey."""
+    loops = {name: Endless(name, run.profile, faces.names) for name in (*OURS, *SYSTEMS)}
+    gflop = {name: loop.gflop() for name, loop in loops.items()}  # and warms up
+    seconds = {name: [] for name in loops}
+    for _ in range(REPETITIONS):  # turn by turn, so that all share the machine's good and bad moments
+        for name, loop in loops.items():
+            started = time.perf_counter()
+            loop.turn()
+            seconds[name].append((time.perf_counter() - started) / loop.images)
+    rates, until, n_train = cost.machine_rate("cpu"), until_obeying(run), len(faces.part("train"))
+    rows = {}
+    for name, loop in loops.items():
+        low, middle, high = np.quantile(seconds[name], (0.25, 0.5, 0.75))
+        trained = loop.trained_images(n_train)
+        obeyed = until.get(name, np.nan) if name in (*SYSTEMS, "ours, Φ") else trained
+        paper = Endless(name, config.PROFILES["paper"], CELEBA, most=4)
+        published, images = paper.gflop(), paper.trained_images(celeba_statistics("train")[0])
+        rows[name] = {
+            "weights": sum(map(cost.parameters, loop.state.modules.values())), "gflop_per_image": gflop[name],
+            "images_per_second": 1 / middle, "images_per_second_low": 1 / high, "images_per_second_high": 1 / low,
+            "gflop_per_second": gflop[name] / middle, "images_trained": trained, "seconds": trained * middle,
+            "images_until_obeying": obeyed, "seconds_until_obeying": obeyed * middle,
+            "published_gflop_per_image": published, "published_tflop": published * images / 1e3,
+        }  # fmt: skip
+    sums = ["weights", "images_trained", "seconds", "images_until_obeying", "seconds_until_obeying", "published_tflop"]
+    rows["ours, all stages"] = pd.DataFrame([rows[name] for name in OURS])[sums].sum(skipna=False).to_dict()
+    recipe = run.recipe(
+        n_train=n_train, size=faces.size, attributes=len(faces.names), obeys=OBEYS, repetitions=REPETITIONS,
+        threads=torch.get_num_threads(), torch=torch.__version__, convolution_gflop_per_second=rates["convolution"],
+    )  # fmt: skip
+    for name, row in rows.items():
+        keep("cost", run, {"system": name} | row | recipe)
+
+
+def until_obeying(run):
+    """Images until the judge was obeyed: the mean over the seeds, of systems that obeyed in every one."""
+    path = run.folder / "results" / "table1.csv"
+    if not path.exists():
+        return {}
+    table = pd.read_csv(path).query("watched == True")
+    means = table.groupby("system")["images_until_obeying"].agg(lambda images: images.mean(skipna=False))
+    return means.rename({comparison.OURS: "ours, Φ"}).to_dict()
+
+
+# --- Tables -----------------------------------------------------------------------------------------------------------
+
+
+def keep(table, run, row):
+    """Put a row into a table of the run's results, in place of the one of the same system and seed."""
+    merge(run.folder / "results" / f"{table}.csv", pd.DataFrame([row]))
+    shown = {key: row[key] for key in ("balanced_accuracy", "kept", "images_per_second") if key in row}
+    print(table, row["system"], f"seed {row['seed']}", *(f"{key} {value:.3f}" for key, value in shown.items()))
+
+
+def merge(path, new):
+    """Put the rows of `new` into the table at `path`, in place of those of the same data, profile, system and seed."""
+    if path.exists():
+        keys = ["data", "profile", "system", "seed"]
+        old = pd.read_csv(path)
+        replaced = pd.MultiIndex.from_frame(old[keys]).isin(pd.MultiIndex.from_frame(new[keys]))
+        new = pd.concat([old[~replaced], new], ignore_index=True)
+    with checkpoints.atomic(path) as temporary:
+        new.to_csv(temporary, index=False, float_format="%.5g")
+
+
+def publish(run):
+    """Merge the run's tables into those of data/results/; what profile ci makes means nothing and stays where it is."""
+    for table in ("table1", "cost"):
+        path = run.folder / "results" / f"{table}.csv"
+        if path.exists() and run.profile.name != "ci":
+            merge(RESULTS / path.name, pd.read_csv(path))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python benchmarks/table1.py", description="Measure Table 1 and its cost.")
+    parser.add_argument("--profile")
+    parser.add_argument("--data")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the cost alone")
+    options = parser.parse_args()
+    course = config.start(options.profile, options.data)
+    people = data.load(course)
+    for one in options.seeds:
+        table1(course, people, one)
+        publish(course)
+    cost_table(course, people)
+    publish(course)

@@ -1,0 +1,84 @@
+"""Table 1 and its cost: one command measures every generator, and is taken up where it stopped."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import table1
+from lib import comparison, config, data, stages
+from lib.baselines import attgan, dcgan, relgan, stargan
+
+TINY = {
+    dcgan: {"filters": 2, "decoder_filters": 2, "embedding": 4},
+    stargan: {"filters": 2, "blocks": 1, "critic_filters": 2, "n_critic": 2},
+    attgan: {"filters": 2, "critic_filters": 2, "features": 4, "n_critic": 2},
+    relgan: {"filters": 2, "blocks": 1, "critic_filters": 2},
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    small = config.PROFILES["ci"]
+    changes = {
+        "data": config.DataConfig(size=32, train=160, val=8, test=32),
+        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8, batch_size=80),
+        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=80),
+        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
+    }
+    for module, sizes in TINY.items():
+        for name, batch in (("ci", 16), ("paper", 4)):
+            settings = dataclasses.replace(module.PROFILES[name], **sizes, batch_size=batch)
+            monkeypatch.setitem(module.PROFILES, name, settings)
+    paper = dataclasses.replace(small, data=config.DataConfig(size=64))
+    monkeypatch.setitem(config.PROFILES, "paper", paper)
+    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+
+
+def test_every_generator_is_measured_watched_and_priced(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(table1, "RESULTS", tmp_path / "published")
+    monkeypatch.setattr(table1, "OBEYS", 0.01)
+    monkeypatch.setattr(table1, "REPETITIONS", 2)
+    faces = data.load(run)
+    table1.table1(run, faces, 3)
+    table = pd.read_csv(run.folder / "results" / "table1.csv").set_index("system")
+    references = list(comparison.references(run, faces))
+    assert list(table.index) == references + list(comparison.GENERATORS)
+    assert (table.loc[references, "seed"] == 0).all() and (table.loc[list(comparison.GENERATORS), "seed"] == 3).all()
+    assert table.loc[list(comparison.GENERATORS), "watched"].all()
+    assert (table.loc["StarGAN", "images_until_obeying"], table.loc["StarGAN", "images_trained"]) == (160, 160)
+    assert table.loc["training mean face", "distinct"] == 1 and table.loc["real faces", "frechet_classifier"] > 0
+    assert {"commit", "judge", "extractor", "n_real", "n_generated", "majority_accuracy"} <= set(table)
+
+    table1.cost_table(run, faces)
+    cost = pd.read_csv(run.folder / "results" / "cost.csv").set_index("system")
+    assert list(cost.index) == [*table1.OURS, *table1.SYSTEMS, "ours, all stages"]
+    ours, stages_of_ours = cost.loc["ours, all stages"], cost.loc[list(table1.OURS)]
+    assert ours["seconds"] == pytest.approx(stages_of_ours["seconds"].sum(), rel=1e-3)
+    assert ours["images_until_obeying"] == pytest.approx(stages_of_ours["images_until_obeying"].sum())
+    assert (cost["published_tflop"] > 0).all()
+    table1.publish(run)
+    assert not table1.RESULTS.exists()  # numbers of profile ci mean nothing
+
+
+def test_looking_does_not_disturb_a_training(run, monkeypatch):
+    faces = data.load(run)
+    judge = stages.classifier(run, faces)
+    frame = comparison.Frame(run, faces, judge)
+    plain = attgan.attgan(run, faces)
+    other = dataclasses.replace(run, folder=run.folder.parent / "watched")
+    with table1.watched(other, faces, frame, "AttGAN"):
+        watched = attgan.attgan(other, faces)
+    assert "obedience" in watched.log and "obedience" not in plain.log
+    for name, tensor in plain.model.state_dict().items():
+        assert torch.equal(tensor, watched.model.state_dict()[name]), name
+
+
+def test_rows_take_the_place_of_their_own(tmp_path):
+    path = tmp_path / "table.csv"
+    rows = [("toy", "laptop", "ours", 0, 1.0), ("toy", "laptop", "ours", 1, 2.0), ("faces", "laptop", "ours", 0, 3.0)]
+    table = pd.DataFrame(rows, columns=["data", "profile", "system", "seed", "value"])
+    table1.merge(path, table)
+    table1.merge(path, table.iloc[:1].assign(value=9.0))
+    assert pd.read_csv(path)["value"].tolist() == [2.0, 3.0, 9.0]
