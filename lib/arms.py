@@ -286,7 +286,7 @@ TABLE = [
     Arm("resampling", "cheap remedies", resampled),
     Arm("focal loss", "cheap remedies", loss=imbalance.focal),
     Arm("asymmetric loss", "cheap remedies", loss=imbalance.asymmetric),
-    Arm("balancing, LEAKS: generator saw validation", "controls", balancing, {"leak": True}),  # the paper's (Sec. V-A)
+    Arm("balancing, LEAKS validation", "controls", balancing, {"leak": True}),  # its generator, as the paper's
     Arm("generated only", "controls", generated_only),
     Arm("reconstructions", "controls", reconstructions),
     Arm("more real faces", "oracle", more_real),

@@ -74,14 +74,16 @@ def largest_runs(table):
 def points(rows, metric="balanced_accuracy_tuned", over="none", **where):
     """Rows of a table of differences in percentage points: DataFrame arm, group, n_train, value, low, high.
 
-    `over` is the arm that the others are compared with, itself left out; None: the values themselves. Unless `where`
-    says otherwise, those of the protocol "same steps" on the most attributes.
+    Arms stand in the order of `arms.TABLE`. `over` is the one that they are compared with, itself left out; None: the
+    values themselves. Unless `where` says otherwise, those of the protocol "same steps" on the most attributes.
     """
     where = {"protocol": "same steps", "attributes": rows["attributes"].max()} | where
     for column, value in (where | {"metric": metric, "over": over or "-"}).items():
         rows = rows[rows[column] == value]
     numbers = rows[["mean" if over is None else "difference", "low", "high"]].set_axis(["value", "low", "high"], axis=1)
     table = pd.concat([rows[["arm", "group", "n_train"]], 100 * numbers], axis=1)
+    place = {name: i for i, name in enumerate(arms.ARMS)}
+    table = table.sort_values("arm", key=lambda names: names.map(place).fillna(len(place)), kind="stable")
     return table[table["arm"] != over]
 
 
@@ -91,7 +93,8 @@ def beside(rows, printed, over="none", **where):
     table.insert(0, "printed, %", pd.Series(printed))
     for metric in ("accuracy", "balanced_accuracy", "balanced_accuracy_tuned"):
         gains = points(rows, metric, over, **where).set_index("arm")
-        table[f"{metric}: points over {over}"] = gains.apply(with_interval, axis=1)
+        text = pd.Series({arm: with_interval(row) for arm, row in gains.iterrows()}, dtype=object)
+        table[f"{metric}: points over {over}"] = text.reindex(table.index, fill_value="")
     return table
 
 

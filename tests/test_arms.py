@@ -154,7 +154,7 @@ def test_only_the_arm_that_says_so_has_a_generator_that_saw_validation_faces(run
     monkeypatch.setattr(Context, "autoencoder", property(lambda self: type("A", (), {"decoder": None})))
     monkeypatch.setattr(Context, "mapping", lambda self: seen.append(len(self.train)) or type("T", (), {"model": None}))
     context = Context(run, faces)
-    for name in ("balancing", "balancing, LEAKS: generator saw validation"):
+    for name in ("balancing", "balancing, LEAKS validation"):
         images, a = built(name, context)
         assert len(images) == 80 and np.array_equal(images[:40], faces.images[:40])
     assert seen == [40, 48]
