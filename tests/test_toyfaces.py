@@ -1,12 +1,16 @@
 """The drawn faces: the same picture however it is asked for, and every label visible at its own place."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from lib import toyfaces, toyportrait
 from lib.attributes import CELEBA, index
 
+ROOT = Path(__file__).parent.parent
 SIZE = 48
 PEOPLE = 16
 
@@ -152,3 +156,26 @@ def test_devices_agree():
     a, person = people(balanced=True)
     difference = toyfaces.render(a, person, device="cuda").cpu().int() - toyfaces.render(a, person).int()
     assert difference.abs().float().mean() < 0.05
+
+
+def test_the_data_card_shows_what_was_measured():
+    """Mean and worst attribute of every training in data/results/toyfaces.csv, as typed in data/README.md."""
+    card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    measured = pd.read_csv(ROOT / "data" / "results" / "toyfaces.csv").groupby(["training", "n_train"], sort=False)
+    for (training, n), table in measured:
+        cells = [f"{n:,} {training.replace('long tail', 'long-tailed')}"]
+        for column in ("balanced_accuracy", "balanced_accuracy_long_tail"):
+            worst = table.loc[table[column].idxmin()]
+            name = worst["attribute"].replace("_", " ")
+            cells.append(f"{table[column].mean():.3f}; {worst[column]:.3f} {name}")
+        assert f"| {' | '.join(cells)} |" in card
+
+
+def test_labels_can_be_seen_and_rare_ones_suffer_from_few_faces():
+    """What the drawn faces promise: learnable (0.95 mean, 0.80 worst), with something to gain for the rare labels."""
+    table = pd.read_csv(ROOT / "data" / "results" / "toyfaces.csv")
+    seen = table.query("training == 'balanced'")["balanced_accuracy"]
+    assert seen.mean() >= 0.95 and seen.min() >= 0.80
+    rare = table[np.minimum(table["celeba"], 1 - table["celeba"]) < 0.08]
+    many, few = (rare.query("training == 'long tail' and n_train == @n") for n in (20_000, 2_000))
+    assert many["balanced_accuracy"].mean() - few["balanced_accuracy"].mean() > 0.05
