@@ -1,8 +1,11 @@
 import hashlib
+import sys
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from pytorch_fid import fid_score
 from pytorch_fid import inception as pytorch_fid
 from scipy import linalg
 from torch import nn
@@ -167,24 +170,56 @@ def test_inception_refuses_other_weights(tmp_path):
         distances.inception_features(images(1), path)
 
 
-def test_inception_features_are_those_of_pytorch_fid(tmp_path, monkeypatch):
-    """With random weights: the real ones are a download."""
+@pytest.fixture(scope="module")
+def random_inception():
+    """pytorch-fid's network with random weights, as the real ones are a download: (network, its weights)."""
     torch.manual_seed(0)
     loaded = []
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pytorch_fid, "load_state_dict_from_url", lambda *args, **kwargs: None)
         patch.setattr(nn.Module, "load_state_dict", lambda self, state: loaded.append(self.state_dict()))
-        reference = pytorch_fid.InceptionV3().eval()
+        network = pytorch_fid.InceptionV3().eval()
     for weight in loaded[0].values():
         if weight.dim() == 4:
-            nn.init.kaiming_normal_(weight)  # in place, the reference's own: by default the signal fades on its way
+            nn.init.kaiming_normal_(weight)  # in place, the network's own: by default the signal fades on its way
+    return network, loaded[0]
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch, random_inception):
+    """A path where the weights of `random_inception` seem to be."""
     path = tmp_path / "weights.pth"
     path.write_bytes(b"stands for the file")
     monkeypatch.setattr(distances, "INCEPTION_SHA256", hashlib.sha256(b"stands for the file").hexdigest()[:8])
-    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: loaded[0])
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: random_inception[1])
+    return path
 
-    f = distances.inception_features(images(2), path)
+
+def test_inception_features_are_those_of_pytorch_fid(weights, random_inception):
+    f = distances.inception_features(images(2), weights)
     with torch.no_grad():
-        expected = reference(torch.tensor(images(2)) / 255)[0].flatten(1).numpy()
+        expected = random_inception[0](torch.tensor(images(2)) / 255)[0].flatten(1).numpy()
     assert f.shape == (2, 2048) and np.abs(f[0] - f[1]).max() > 0.01
     assert f == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert distances.inception_found(weights) and not distances.inception_found(weights.with_name("other.pth"))
+
+
+@pytest.mark.filterwarnings("ignore:The `disp` argument")
+def test_the_command_of_pytorch_fid_gives_the_same_number(weights, random_inception, tmp_path, monkeypatch, capsys):
+    """Folder against folder, at its first 64 features: its matrix root takes minutes for all 2,048."""
+    sets = images(24), 255 - images(24) // 2
+    for name, part in zip("ab", sets, strict=True):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(part):
+            Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / name / f"{i}.png")
+    monkeypatch.setattr(pytorch_fid, "load_state_dict_from_url", lambda *args, **kwargs: random_inception[1])
+    command = ["pytorch_fid", str(tmp_path / "a"), str(tmp_path / "b"), "--dims", "64", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", [*command, "--num-workers", "0"])
+    fid_score.main()
+    printed = float(capsys.readouterr().out.rpartition("FID:")[2])
+
+    first = pytorch_fid.InceptionV3([pytorch_fid.InceptionV3.BLOCK_INDEX_BY_DIM[64]], normalize_input=False).eval()
+    monkeypatch.setattr(distances, "inception", lambda path: first)
+    pools = [distances.inception_features(part, weights).reshape(24, 64, -1).mean(axis=2) for part in sets]
+    row = compare(*pools, "inception", np.random.default_rng(0))
+    assert row["fid"] == pytest.approx(printed, rel=1e-3) and printed > 0
