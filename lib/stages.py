@@ -194,7 +194,7 @@ def train(folder, stage, accelerator, state, loop, steps, watch=None):
                         f"The last good state is kept in {folder}; lower learning_rate in lib/config.py"
                     )
                 rows.append(row)
-                if watch and first:
+                if watch:
                     watch(rows)
                 leading = next(iter(record))
                 bar.set_postfix({leading: f"{row[leading]:.4f}"}, refresh=False)
