@@ -16,10 +16,11 @@ from lib import arms, attributes, augmentation, checkpoints, folders, tables
 
 TABLES = (
     "recognition", "recognition_differences", "recognition_per_attribute", "sweep", "sweep_differences", "labels",
+    "table1", "cost",
 )  # fmt: skip
 KEYS = (  # what tells the rows of a table apart, as far as it has these columns
     "data", "profile", "n_train", "attributes", "protocol", "setting", "arm", "seed", "metric", "over", "attribute",
-    "fact",
+    "fact", "system",
 )  # fmt: skip
 
 
@@ -171,6 +172,33 @@ def label(fact):
 
     def measure(results):
         return _row(results, "labels", 1.0, celeba=True, fact=fact)
+
+    return measure
+
+
+def times_ours(system):
+    """How many times as large as ours the Fréchet distance of a system is (in a classifier's features: not FID), from
+    table1.csv; low and high are the ratios of extremes over the seeds."""
+
+    def measure(results):
+        table = _of_one_run(_table(results, "table1"))
+        theirs, ours = (table.loc[table["system"] == name, "frechet_classifier"] for name in (system, "ours"))
+        if theirs.empty or ours.empty:
+            raise Missing
+        ratios = theirs.mean() / ours.mean(), theirs.min() / ours.max(), theirs.max() / ours.min()
+        return Measured(*ratios, _recipe(table.iloc[-1]))
+
+    return measure
+
+
+def training_times_ours(system):
+    """How many times the operations of ours, all stages, a system's training as published takes, from cost.csv."""
+
+    def measure(results):
+        table = _of_one_run(_table(results, "cost"))
+        operations = table.set_index("system")["published_tflop"]
+        times = operations[system] / operations["ours, all stages"]
+        return Measured(times, times, times, _recipe(table.iloc[0]))
 
     return measure
 

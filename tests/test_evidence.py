@@ -104,3 +104,20 @@ def test_ours_stands_beside_the_printed():
     assert beside.loc["flip 2x", ["printed, %", "accuracy, %"]].tolist() == [83.9, 51.0]
     assert beside.loc["flip 2x", "accuracy: points over none"] == "+1.0 [+1.0, +1.0]"
     assert np.isnan(beside.loc["none", "printed, %"])
+
+
+def of_systems(**columns):
+    table = pd.DataFrame(columns).assign(data="toy", profile="laptop", n_train=100, attributes=40, commit="abc")
+    return pd.concat([table, table.assign(n_train=10, system="other")], ignore_index=True)  # and a smaller run
+
+
+def test_distances_and_operations_are_told_in_times_ours():
+    table = of_systems(
+        system=["ours", "ours", "StarGAN", "StarGAN"], seed=[0, 1, 0, 1], frechet_classifier=[1.0, 3.0, 4.0, 12.0]
+    )
+    times = evidence.times_ours("StarGAN")({"table1": table})
+    assert (times.value, times.low, times.high) == (4.0, 4 / 3, 12.0) and "n_train 100" in times.recipe
+    with pytest.raises(evidence.Missing):
+        evidence.times_ours("DCGAN")({"table1": table})
+    cost = of_systems(system=["ours, all stages", "StarGAN"], published_tflop=[2.0, 5.0])
+    assert evidence.training_times_ours("StarGAN")({"cost": cost}).value == 2.5
