@@ -1,7 +1,7 @@
 """The oracle: an attribute classifier that judges generated faces and that no generator has ever met.
 
-It learns from plentiful faces outside every split of a run, with another network and another recipe than the classifier
-that guides Φ, so that Φ cannot have learned to please it.
+It learns from plentiful faces outside every split of a run, sharp and smooth ones, with another network and another
+recipe than the classifier that guides Φ, so that Φ cannot have learned to please it.
 """
 
 from itertools import pairwise
@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
+from torchvision.transforms import v2
 
 from lib import config, data, stages, toyfaces, training
 
 SEED = 1  # of the oracle and of the faces drawn for it; every run draws its own faces from seed 0
 PLENTY, MOST = 4, 100_000  # faces drawn for it: four times the training faces, at most so many
 BALANCED = 1_000_000  # number of the first person among those whose attributes are independent
+SMOOTHEST = 1 / 24  # standard deviation of the blur that half of its faces get, at most, as a share of their width
 
 
 class Oracle(nn.Module):
@@ -46,11 +48,11 @@ def oracle(run, faces):
     train, drawing = faces.part("train"), run.source == "toy"
     if drawing:
         n = min(PLENTY * len(train), MOST)
-        inputs = [n, [path.read_text(encoding="utf-8") for path in data.DRAWING]]
+        inputs = [n, SMOOTHEST, [path.read_text(encoding="utf-8") for path in data.DRAWING]]
     else:
         pool = data.read(run.source, faces.size, run.folder.parent / "cache").part("train")
         pool = pool.take(~np.isin(pool.files, faces.files))
-        inputs = [pool.key]
+        inputs = [SMOOTHEST, pool.key]
         if len(pool) < len(train):
             print(
                 f"oracle   profile {run.profile.name} holds back {len(pool):,} training faces, fewer than the "
@@ -65,6 +67,8 @@ def oracle(run, faces):
         images, a = drawn(n, faces.size) if drawing else (pool.images, pool.attributes)
         images, a = (torch.from_numpy(np.array(part)).to(accelerator.device) for part in (images, a))
         torch.manual_seed(SEED)
+        for batch in images[::2].split(50):  # views: these faces themselves become smooth
+            batch.copy_(smooth(batch))
         model = Oracle(faces.size, settings.filters, len(faces.names)).to(accelerator.device)
         optimizer = training.adam([model], settings.learning_rate)
         steps = training.steps_of(settings, len(images))
@@ -79,6 +83,13 @@ def oracle(run, faces):
         return state, len(images), loop
 
     return stages.obtain(run, "oracle", settings, inputs, begin)
+
+
+def smooth(images):
+    """Faces (n, 3, S, S) blurred alike, by a random amount. Generated faces are smooth; a judge that has met none such
+    would deny them attributes that anybody sees."""
+    size = images.shape[-1]
+    return v2.GaussianBlur(size // 8 * 2 + 1, sigma=(0.1, SMOOTHEST * size))(images)
 
 
 def drawn(n, size):
