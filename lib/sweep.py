@@ -75,8 +75,8 @@ def pseudo_labels(context, rng):
 def linear_probe(context, images, a, strength=0.1):
     """A network x -> logits: the frozen Encoder, then logistic regression on its standardised embedding z.
 
-    `strength` is scikit-learn's C: of 0.003, 0.01, 0.03, 0.1 and 1 the best on the validation faces of faces64 at profile
-    laptop, with 500 as with 2,000 labels. An attribute of one class only gets its prior log-odds.
+    `strength` is scikit-learn's C: of 0.003, 0.01, 0.03, 0.1 and 1 the best on the validation faces of faces64 at
+    profile laptop, with 500 as with 2,000 labels. An attribute of one class only gets its prior log-odds.
     """
     encoder = context.autoencoder.encoder
     z = stages.embed(encoder, torch.from_numpy(np.array(images)).to(context.device)).cpu().double().numpy()
