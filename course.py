@@ -1,4 +1,4 @@
-"""The one entrance to the course: `python3 course.py run`, and likewise `test`, `lab`, `study` and `doctor`.
+"""The one entrance to the course: `python3 course.py run`, and likewise `test`, `lab`, `study`, `bench` and `doctor`.
 
 Each command first sees to the set-up: it uses the running interpreter if the course is installed in it (conda, or an
 environment of your own), otherwise `.venv` beside this file, made and filled on the first start.
@@ -146,6 +146,11 @@ def study(_, arguments):
     return 0
 
 
+def bench(_, arguments):
+    """measure how fast every stage is, beside the machine's own rate and a textbook step; or only the stages named"""
+    return subprocess.call([sys.executable, "-m", "benchmarks.bench", *arguments], cwd=ROOT)
+
+
 def doctor(_, __):
     """look over machine, installation and data, and say how to mend what is amiss"""
     from lib import doctor
@@ -153,7 +158,7 @@ def doctor(_, __):
     return doctor.examine(installed=is_set_up() if in_venv() else installed_here())
 
 
-COMMANDS = [run, test, lab, study, doctor]
+COMMANDS = [run, test, lab, study, bench, doctor]
 
 
 def main(arguments):
@@ -167,7 +172,7 @@ def main(arguments):
         if command is run:
             choice.add_argument("--save", action="store_true", help="also store the outputs in notebooks/")
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command not in (test, lab, study):
+    if rest and options.command not in (test, lab, study, bench):
         parser.error(f"unknown: {' '.join(rest)}")
 
     # The notebooks' kernels start elsewhere: they get the options by the environment, and the folder in full.

@@ -171,6 +171,11 @@ def test_a_study_of_chosen_arms_leaves_the_sweep_out(calls):
     assert modules[4:] == [["lib.recognition", "--arms", "none"], ["lib.claims"]]
 
 
+def test_bench_gets_the_stages_to_measure(calls):
+    course.main(["bench", "mapping", "--repetitions", "3"])
+    assert calls[0][1:] == ["-m", "benchmarks.bench", "mapping", "--repetitions", "3"]
+
+
 @pytest.mark.parametrize("arguments", [["run", "--sav"], ["frobnicate"], []])
 def test_what_is_not_understood_stops(calls, arguments):
     with pytest.raises(SystemExit) as stop:
@@ -222,4 +227,4 @@ def test_entrance_starts_without_any_package():
         text=True,
         check=True,
     )
-    assert all(command in imports.stdout for command in ("run", "test", "lab", "doctor"))
+    assert all(command in imports.stdout for command in ("run", "test", "lab", "study", "bench", "doctor"))
