@@ -48,6 +48,11 @@ TERMS = {
     "celeba64": "Trained on CelebA: for non-commercial research only. The licence of the code does not change that.",
 }
 
+JUDGES = {  # by the stage that it is, see oracle.oracle
+    "oracle": "the oracle of [lib/oracle.py](../../../lib/oracle.py), which learned from faces that nobody else saw",
+    "classifier": "a classifier of another seed that had no part in training Φ, trained on the same faces",
+}
+
 CARD = """# Weights `{name}`
 
 Encoder and Decoder, attribute classifier and mapping function Φ of *Generating Face Images with Attributes for Free*
@@ -67,7 +72,7 @@ Encoder and Decoder, attribute classifier and mapping function Φ of *Generating
 ## What they can do
 
 Measured with the weights as they ship, on {n:,} faces of the test split and with their labels. The independent
-judge is a classifier that had no part in training Φ ([lib/oracle.py](../../../lib/oracle.py)).
+judge is {judge}.
 
 | | accuracy | balanced accuracy |
 | --- | --- | --- |
@@ -125,10 +130,15 @@ def load(name, faces=None):
     """
     folder = FOLDER / name
     if not folder.is_dir():
-        there = ", ".join(path.name for path in sorted(FOLDER.iterdir()) if path.is_dir())
+        there = ", ".join(sorted(path.parent.name for path in FOLDER.glob("*/README.md"))) or "none"
         made = f"; `python -m lib.pretrained {name}` makes them" if name in RECIPES else ""
-        raise ValueError(f"no weights {name!r} in {FOLDER}, only: {there}{made}")
-    ready = Pretrained(folder, *(stages.load(folder / stage) for stage in STAGES))
+        raise ValueError(f"no weights are called {name!r}; there are: {there}{made}")
+    try:
+        ready = Pretrained(folder, *(stages.load(folder / stage) for stage in STAGES))
+    except checkpoints.CheckpointError as error:
+        raise checkpoints.CheckpointError(
+            f"the weights {name!r} are damaged or not all there: get the folder {folder} again"
+        ) from error
     if faces is not None and (faces.size, faces.names) != (ready.size, ready.names):
         raise ValueError(
             f"the weights {name!r} are for faces of {ready.size}x{ready.size} pixels with the attributes "
@@ -187,8 +197,8 @@ def measure(ready, judge, train, test):
     return pd.DataFrame(table).T, numbers
 
 
-def write_card(ready, command, table, numbers, test):
-    """Write the model card into the folder of the weights."""
+def write_card(ready, command, judge, table, numbers, test):
+    """Write the model card into the folder of the weights; `judge` says in words who judged."""
     recipes = {stage: checkpoints.describe(ready.folder / stage)["recipe"] for stage in STAGES}
     made = [
         f"| {stage} | {sum(p.numel() for p in getattr(ready, stage).model.parameters()):,} | {recipe['steps']:,} "
@@ -198,7 +208,7 @@ def write_card(ready, command, table, numbers, test):
     scores = [f"| {row} | {r.accuracy:.3f} | {r.balanced_accuracy:.3f} |" for row, r in table.iterrows()]
     source, seed = (recipes["mapping"][key] for key in ("data", "seed"))
     text = CARD.format(
-        name=ready.folder.name, size=ready.size, attributes=len(ready.names), command=command, seed=seed,
+        name=ready.folder.name, size=ready.size, attributes=len(ready.names), command=command, judge=judge, seed=seed,
         data="the drawn faces of `lib/toyfaces.py`" if source == "toy" else f"the faces of the folder `{source}`",
         made="\n".join(made), scores="\n".join(scores), n=len(test), half=len(test) // 2,
         terms=TERMS.get(ready.folder.name, "Those of the faces they were trained on."), **numbers,
@@ -215,15 +225,18 @@ def main(arguments=None):
     parser.add_argument("--profile", help="take this profile instead of the recipe")
     options = parser.parse_args(arguments)
     run = config.start(options.profile, options.data, show=False)
+    command = f"python -m lib.pretrained {options.name}" + " --data FOLDER" * (run.source != "toy")
     if options.name in RECIPES and options.profile is None:
         profile = RECIPES[options.name]
         run = dataclasses.replace(run, profile=profile, folder=run.folder.parent / profile.name)
+    else:
+        command += f" --profile {run.profile.name}"
     faces = data.load(run)
     export(options.name, {stage: getattr(stages, stage)(run, faces) for stage in STAGES})
     ready, test = load(options.name), faces.part("test").take(slice(0, TESTED))
-    table, numbers = measure(ready, oracle.oracle(run, faces).model, faces.part("train"), test)
-    given = [f"--profile {options.profile}"] * bool(options.profile) + ["--data FOLDER"] * (run.source != "toy")
-    write_card(ready, " ".join(["python -m lib.pretrained", options.name, *given]), table, numbers, test)
+    judge = oracle.oracle(run, faces)
+    table, numbers = measure(ready, judge.model, faces.part("train"), test)
+    write_card(ready, command, JUDGES[judge.folder.name.partition("-")[0]], table, numbers, test)
     print(f"{ready.card}\nwritten  {ready.folder}")
 
 

@@ -1,0 +1,110 @@
+"""Weights that ship: whole, small, honest about themselves, and refused where they do not fit."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lib import checkpoints, config, data, pretrained, stages, toyfaces
+
+SHIPPED = sorted(path.parent.name for path in pretrained.FOLDER.glob("*/README.md"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with the weights "mine", made by the command at profile ci, and its run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "FOLDER", tmp_path_factory.mktemp("pretrained"))
+        patch.setenv("COURSE_RUNS", str(tmp_path_factory.mktemp("runs")))
+        pretrained.main(["mine", "--profile", "ci", "--data", "toy"])
+        return pretrained.FOLDER, config.start("ci", show=False)
+
+
+@pytest.fixture
+def mine(made, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", made[0])
+    return pretrained.load("mine")
+
+
+def test_half_precision_lies_on_the_disk_and_the_networks_are_those_of_the_run(mine, made):
+    run = made[1]
+    faces = data.load(run)
+    x = data.to_float(faces.images[:4])
+    for stage in pretrained.STAGES:
+        tensors = load_file(mine.folder / stage / "model.safetensors").values()
+        assert {tensor.dtype for tensor in tensors} == {torch.float16}
+        shipped, trained = getattr(mine, stage), getattr(stages, stage)(run, faces)
+        assert shipped.config == trained.config and len(shipped.log)
+        assert all(p.dtype == torch.float32 and not p.requires_grad for p in shipped.model.parameters())
+        given = torch.from_numpy(faces.attributes[:4]).float() if stage == "mapping" else x
+        torch.testing.assert_close(shipped.model(given), trained.model(given), rtol=0, atol=0.01)
+    assert (mine.size, mine.names) == (32, faces.names)
+
+
+def test_the_card_is_filled_in(mine):
+    assert not re.search(r"[{}]|\bnan\b", mine.card)
+    assert "python -m lib.pretrained mine --profile ci" in mine.card
+    assert "oracle" in mine.card and "majority answer" in mine.card
+    recipe = checkpoints.describe(mine.folder / "mapping")["recipe"]
+    assert f"| mapping | {sum(p.numel() for p in mine.mapping.model.parameters()):,} | {recipe['steps']} |" in mine.card
+
+
+def test_faces_that_do_not_fit_are_refused(mine, made):
+    faces = data.load(made[1])
+    assert pretrained.load("mine", faces).size == faces.size
+    few = dataclasses.replace(faces, names=faces.names[:2], attributes=faces.attributes[:, :2])
+    with pytest.raises(
+        ValueError, match="32x32 pixels with the attributes 5_o_Clock_Shadow.* these have 32x32 and 5_o"
+    ):
+        pretrained.load("mine", few)
+    small = dataclasses.replace(faces, images=np.zeros((len(faces), 3, 16, 16), np.uint8))
+    with pytest.raises(ValueError, match="these have 16x16"):
+        pretrained.load("mine", small)
+
+
+def test_unknown_names_and_damaged_files_are_told(mine):
+    with pytest.raises(ValueError, match="'yours'; there are: mine$"):
+        pretrained.load("yours")
+    with pytest.raises(ValueError, match="there are: mine; `python -m lib.pretrained celeba64` makes them"):
+        pretrained.load("celeba64")
+    weights = mine.folder / "mapping" / "model.safetensors"
+    whole = weights.read_bytes()
+    for damage in (lambda: weights.write_bytes(whole[:1000]), weights.unlink):
+        damage()
+        with pytest.raises(checkpoints.CheckpointError, match="'mine' are damaged or not all there"):
+            pretrained.load("mine")
+    weights.write_bytes(whole)
+
+
+def test_recipes_train_networks_that_fit_together():
+    for recipe in pretrained.RECIPES.values():
+        assert {recipe.data.size} == {getattr(recipe, stage).size for stage in pretrained.STAGES}
+        assert recipe.autoencoder.embedding == recipe.mapping.embedding
+
+
+# --- What really ships ------------------------------------------------------------------------------------------------
+
+
+def test_what_ships_is_small():
+    files = [path for path in pretrained.FOLDER.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 30_000_000
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_can_be_loaded_and_says_what_may_be_done_with_it(name):
+    ready = pretrained.load(name)
+    assert pretrained.TERMS[name] in ready.card
+    assert "+" not in checkpoints.describe(ready.folder / "mapping")["recipe"]["commit"]
+
+
+def test_the_weights_of_drawn_faces_read_faces_and_paint_what_they_are_asked_for():
+    ready = pretrained.load("toy")
+    images, a = toyfaces.faces(64, start=data.TOY_STARTS["test"], size=ready.size)
+    labels = torch.from_numpy(a)
+    with torch.inference_mode():
+        painted = ready.autoencoder.model.decoder(ready.mapping.model(labels.float()))
+        for x, share in ((data.to_float(images), 0.95), (painted, 0.9)):
+            assert ((ready.classifier.model(x) > 0) == labels).float().mean() > share
