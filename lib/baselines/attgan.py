@@ -39,8 +39,14 @@ class AttGANConfig:
 
 PROFILES = {
     "ci": AttGANConfig(filters=4, critic_filters=4, features=16, epochs=1, batch_size=16),
-    "laptop": AttGANConfig(
-        filters=16, critic_filters=12, features=64, n_critic=2, epochs=2, batch_size=16, learning_rate=5e-4
+    "laptop": AttGANConfig(  # so few steps need a critic that learns the labels faster
+        filters=16,
+        critic_filters=12,
+        features=64,
+        weight_classification_real=10.0,
+        n_critic=2,
+        epochs=4,
+        learning_rate=1e-3,
     ),
     "paper": AttGANConfig(),
 }

@@ -40,7 +40,7 @@ class RelGANConfig:
 
 PROFILES = {
     "ci": RelGANConfig(filters=2, blocks=1, critic_filters=4, epochs=1, batch_size=16),
-    "laptop": RelGANConfig(filters=8, blocks=2, critic_filters=12, epochs=1, batch_size=8, learning_rate=3e-4),
+    "laptop": RelGANConfig(filters=8, blocks=2, critic_filters=12, epochs=1, batch_size=16, learning_rate=1e-3),
     "paper": RelGANConfig(),
 }
 
