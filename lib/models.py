@@ -25,10 +25,10 @@ def resolutions(size):
 
 
 class Residual(nn.Sequential):
-    """Its layers' output is added to their input."""
+    """Its layers' output is added to their input; in its place, so the last layer must not work in place itself."""
 
     def forward(self, h):
-        return h + super().forward(h)
+        return super().forward(h).add_(h)
 
 
 class VanishingResidual(nn.Sequential):
@@ -53,7 +53,7 @@ def residual_block(filters, vanishing=False):
     """Two 3x3 convolutions with ELU, bridged by the identity: for good, or `vanishing` as in BEGAN."""
     bridge = VanishingResidual if vanishing else Residual
     return bridge(
-        nn.Conv2d(filters, filters, 3, padding=1), nn.ELU(),
+        nn.Conv2d(filters, filters, 3, padding=1), nn.ELU(inplace=True),
         nn.Conv2d(filters, filters, 3, padding=1), nn.ELU(),
     )  # fmt: skip
 
@@ -63,11 +63,11 @@ class Encoder(nn.Sequential):
 
     def __init__(self, size, filters, embedding, vanishing=False):
         depth = resolutions(size)
-        layers = [nn.Conv2d(3, filters, 3, padding=1), nn.ELU()]
+        layers = [nn.Conv2d(3, filters, 3, padding=1), nn.ELU(inplace=True)]
         for i in range(1, depth + 1):
             layers.append(residual_block(i * filters, vanishing))
             if i < depth:
-                layers += [nn.Conv2d(i * filters, (i + 1) * filters, 3, stride=2, padding=1), nn.ELU()]
+                layers += [nn.Conv2d(i * filters, (i + 1) * filters, 3, stride=2, padding=1), nn.ELU(inplace=True)]
         layers += [nn.Flatten(), nn.Linear(depth * filters * BOTTLENECK**2, embedding)]
         super().__init__(*layers)
 
@@ -89,7 +89,7 @@ class Decoder(nn.Sequential):
             if i < depth:
                 layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
                 if skips:
-                    layers += [nn.Conv2d(2 * filters, filters, 3, padding=1), nn.ELU()]
+                    layers += [nn.Conv2d(2 * filters, filters, 3, padding=1), nn.ELU(inplace=True)]
         layers.append(nn.Conv2d(filters, 3, 3, padding=1))
         super().__init__(*layers)
         self.skips = skips

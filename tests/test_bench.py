@@ -40,7 +40,7 @@ def assert_same_step(state, modules):
         for ours, theirs in zip(state.modules[name].parameters(), module.parameters(), strict=True):
             assert theirs.grad.abs().sum() > 0
             assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-7)
-            assert_close(ours, theirs, rtol=0, atol=1e-5)
+            assert_close(ours, theirs, rtol=0, atol=1e-4)  # a tenth of a step: Adam makes much of tiny gradients
 
 
 @pytest.mark.parametrize("k", [0.0, 0.3])
