@@ -63,7 +63,8 @@ Encoder and Decoder, attribute classifier and mapping function Φ of *Generating
 
 ## How they were made
 
-`{command}`, on {data}: the training split alone, seed {seed}. All settings lie beside the weights, in `config.json`.
+`{command}`, on {data}: the training split alone, seed {seed}.
+All settings lie beside the weights, in `config.json`.
 
 | stage | weights | steps | faces | minutes | device | commit |
 | --- | --- | --- | --- | --- | --- | --- |
