@@ -2,10 +2,11 @@
 
     python benchmarks/ablation.py --seeds 0 1 2
 
-Drawn faces only, as the picture shows faces. Variants of the mapping function share encoder, decoder and classifier of
-seed 0; their seeds are Φ's. Variants of the autoencoder, or of the faces it learns from, have a seed for the whole
-chain, and shorter trainings to afford it: they are compared among themselves. May be stopped and started again: stages
-are kept in the run's folder, and rows of the table that belong to one of them stand.
+Drawn faces only, as the picture shows faces. To afford three seeds every Φ is trained for fewer steps than the profile's
+(columns `..._steps`). Variants of the mapping function share encoder, decoder and classifier of seed 0; their seeds are
+Φ's. Variants of the autoencoder, or of the faces it learns from, have a seed for the whole chain and a short training of
+the autoencoder, too: they are compared among themselves. May be stopped and started again: stages are kept in the run's
+folder, and rows of the table that belong to one of them stand.
 """
 
 import argparse
@@ -22,53 +23,47 @@ from lib.augmentation import generate
 
 RESULTS = config.ROOT / "data" / "results" / "ablation.csv"
 PICTURE = config.ROOT / "notebooks" / "figures" / "ablation.png"
-SHORT = {"epochs": 2}  # for the autoencoder and for Φ, where the autoencoder varies
+SHORT = {"epochs": 2}  # of Φ; of the autoencoder where it varies
 CARRY = 500  # steps, half of a short training of the autoencoder at profile laptop
 SHOWN = 8  # faces in a row of the picture
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Changes of MappingConfig and AutoencoderConfig; `validation`: everything learns from train and val."""
+    """`changes` of the config of the stage that is its `group`, "mapping" or "autoencoder". The first one of a group is
+    the reference of the others. `validation`: everything learns from train and val."""
 
-    mapping: dict = field(default_factory=dict)
-    autoencoder: dict = field(default_factory=dict)
+    group: str
+    changes: dict = field(default_factory=dict)
     validation: bool = False
-
-    @property
-    def group(self):
-        """Variants are compared within a group, whose first one is the reference."""
-        return "autoencoder" if self.autoencoder else "mapping"
-
-
-def short(validation=False, **autoencoder):
-    """A Variant of the autoencoder."""
-    return Variant(SHORT, SHORT | autoencoder, validation)
 
 
 VARIANTS = {
-    "full objective": Variant(),
-    "no adversarial loss of embeddings": Variant({"weight_adversarial_feature": 0.0}),
-    "no adversarial loss of images": Variant({"weight_adversarial_image": 0.0}),
-    "no reconstruction of images": Variant({"weight_reconstruction_image": 0.0}),
-    "no reconstruction of embeddings": Variant({"weight_reconstruction_embedding": 0.0}),
-    "no perceptual loss": Variant({"weight_perceptual": 0.0}),
-    "non-saturating": Variant({"saturating": False}),
-    "short training": short(),
-    "log loss instead of BEGAN's": short(adversarial="log"),
-    "autoencoder without adversary": short(weight_adversarial=0.0),
-    "vanishing residuals": short(carry_steps=CARRY),
-    "decoder with skips": short(skips=True),
-    "train and val": short(validation=True),
+    "full objective": Variant("mapping"),
+    "no adversarial loss of embeddings": Variant("mapping", {"weight_adversarial_feature": 0.0}),
+    "no adversarial loss of images": Variant("mapping", {"weight_adversarial_image": 0.0}),
+    "no reconstruction of images": Variant("mapping", {"weight_reconstruction_image": 0.0}),
+    "no reconstruction of embeddings": Variant("mapping", {"weight_reconstruction_embedding": 0.0}),
+    "no perceptual loss": Variant("mapping", {"weight_perceptual": 0.0}),
+    "non-saturating": Variant("mapping", {"saturating": False}),
+    "short autoencoder": Variant("autoencoder"),
+    "log loss instead of BEGAN's": Variant("autoencoder", {"adversarial": "log"}),
+    "no adversary": Variant("autoencoder", {"weight_adversarial": 0.0}),
+    "vanishing residuals": Variant("autoencoder", {"carry_steps": CARRY}),
+    "decoder with skips": Variant("autoencoder", {"skips": True}),
+    "train and val": Variant("autoencoder", validation=True),
 }
 
 
 def trained(run, faces, variant, seed):
     """(Autoencoder, Φ) of a variant as Trained stages."""
-    changes = {part: dataclasses.replace(getattr(run.profile, part), **getattr(variant, part)) for part in
-               ("autoencoder", "mapping")}  # fmt: skip
-    own = run.seed if variant.group == "mapping" else seed
-    run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, **changes), seed=own)
+    configs = {"mapping": dataclasses.replace(run.profile.mapping, **SHORT)}
+    own = run.seed
+    if variant.group == "autoencoder":
+        configs["autoencoder"] = dataclasses.replace(run.profile.autoencoder, **SHORT)
+        own = seed
+    configs[variant.group] = dataclasses.replace(configs[variant.group], **variant.changes)
+    run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, **configs), seed=own)
     faces = data.with_validation(faces) if variant.validation else faces
     return stages.autoencoder(run, faces), stages.mapping(run, faces, seed=seed)
 
@@ -153,7 +148,7 @@ def main(arguments=None):
     variants = {name: VARIANTS[name] for name in options.variants}
     rows = table(run, faces, variants, options.seeds)
     print(rows.groupby("variant", sort=False)[["accuracy", "balanced_accuracy", "l1", "frechet_classifier"]].mean())
-    picture(run, faces, variants, options.seeds[0]).savefig(PICTURE, dpi=110)
+    picture(run, faces, variants, options.seeds[0]).savefig(PICTURE, dpi=80)
 
 
 if __name__ == "__main__":
