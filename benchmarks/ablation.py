@@ -2,11 +2,11 @@
 
     python benchmarks/ablation.py --seeds 0 1 2
 
-Drawn faces only, as the picture shows faces. To afford three seeds every Φ is trained for fewer steps than the profile's
-(columns `..._steps`). Variants of the mapping function share encoder, decoder and classifier of seed 0; their seeds are
-Φ's. Variants of the autoencoder, or of the faces it learns from, have a seed for the whole chain and a short training of
-the autoencoder, too: they are compared among themselves. May be stopped and started again: stages are kept in the run's
-folder, and rows of the table that belong to one of them stand.
+Drawn faces only, as the picture shows faces. To afford three seeds every Φ is trained for fewer steps than the
+profile's (columns `..._steps`). Variants of the mapping function share encoder, decoder and classifier of seed 0; their
+seeds are Φ's. Variants of the autoencoder, or of the faces it learns from, have a seed for the whole chain and a short
+training of the autoencoder, too: they are compared among themselves. May be stopped and started again: stages are kept
+in the run's folder, and rows of the table that belong to one of them stand.
 """
 
 import argparse
