@@ -48,7 +48,7 @@ def make(generate, b, images, source, device="cpu", batch_size=256):
     """
     made = []
     for start in range(0, len(b), batch_size):
-        rows = slice(start, start + batch_size)
+        rows = slice(start, min(start + batch_size, len(b)))
         labels = (torch.as_tensor(np.asarray(a[rows]), dtype=torch.float32, device=device) for a in (b, source))
         wished, own = labels
         made.append(to_uint8(generate(wished, to_float(images[rows]).to(device), own)).cpu().numpy())
