@@ -16,7 +16,8 @@ reference_images_per_second, reference_gflop_per_image
 speedup, ..._low, ..._high            reference seconds over ours: median over the repetitions, and quartiles
 
 A repetition runs ours, the reference and the three rates one after the other, so that what disturbs the machine
-disturbs all alike. Pixels and labels are noise: speed does not depend on them.
+disturbs all alike; with one thread on a CPU the clock is the process's own and other programs' time does not count.
+Pixels and labels are noise: speed does not depend on them.
 """
 
 import argparse
@@ -42,6 +43,7 @@ from lib.baselines.cost import FlopCounter
 
 REPETITIONS = 15
 TURNS = 4  # taken for "once the images"
+PUBLISHED = config.ROOT / "data" / "results" / "bench.csv"
 STEPS = 4  # of the recogniser in one turn: one call, which sets up before its first step
 LABELS = 256  # for which faces are generated in one turn, ours in one batch
 BATCH = 16  # of the textbook's generation, as in training
@@ -176,12 +178,16 @@ def noise(n, size, device):
 
 
 def seconds(call):
-    """How long `call()` takes, its work on an accelerator included."""
-    started = time.perf_counter()
-    call()
+    """How long `call()` takes: time of the process with one thread on a CPU, else of the clock on the wall."""
     if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
-    return time.perf_counter() - started
+        clock, wait = time.perf_counter, torch.accelerator.synchronize
+    else:
+        clock, wait = time.process_time if torch.get_num_threads() == 1 else time.perf_counter, lambda: None
+    wait()
+    started = clock()
+    call()
+    wait()
+    return clock() - started
 
 
 class Recorder(FlopCounter):
@@ -271,7 +277,9 @@ def measure(name, profile, threads, repetitions):
     low, median, high = (turn / times["ours"].quantile(q) for q in (0.75, 0.5, 0.25))
     rates = pd.Series({key: flops for key, (flops, _) in work.items()}) / times / 1e9
     shares = {f"of_{key}": (rates["ours"] / rates[key]).median() for key in ("matmul", "convolution", "own_operations")}
-    once, twice, four = (np.median([seconds(lambda n=n: through(n)) for _ in range(3)]) for n in (1, 2, 4))
+    lengths = pd.DataFrame(
+        [{n: seconds(lambda n=n: through(n)) for n in (1, 2, 4)} for _ in range(-(-repetitions // 5))]
+    ).median()
     speedup = times["theirs"] / times["ours"]
     return {
         "stage": name, "batch": batch, "threads": threads, "repetitions": repetitions,
@@ -280,7 +288,7 @@ def measure(name, profile, threads, repetitions):
         "gflop_per_second": own.flops / turn / 1e9 * median,
         **shares,
         "peak_memory_mb": peak,
-        "cost_2x": twice / once, "cost_4x": four / once,
+        "cost_2x": lengths[2] / lengths[1], "cost_4x": lengths[4] / lengths[1],
         "reference_images_per_second": turn / times["theirs"].median(),
         "reference_gflop_per_image": reference_counter.flops / turn / 1e9,
         "speedup": speedup.median(), "speedup_low": speedup.quantile(0.25), "speedup_high": speedup.quantile(0.75),
@@ -296,15 +304,15 @@ def machine_name(device):
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
-def thread_counts(device):
-    """One, and as many as there are cores; beside a GPU they do not matter."""
-    return sorted({1, os.cpu_count()}) if device.type == "cpu" else [torch.get_num_threads()]
-
-
 def main():
     parser = argparse.ArgumentParser(prog="course.py bench", description=__doc__.partition("\n")[0])
     parser.add_argument("stages", nargs="*", help=f"default all: {', '.join(STAGES)}")
+    cores = sorted({1, os.cpu_count()})
+    parser.add_argument("--threads", type=int, nargs="+", default=cores, help="numbers of CPU threads; default 1, all")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
+    parser.add_argument(
+        "--publish", action="store_true", help=f"also put the rows into {PUBLISHED.name} in the repository"
+    )
     options = parser.parse_args()
     unknown = set(options.stages) - set(STAGES)
     if unknown:
@@ -315,12 +323,9 @@ def main():
     new_process = multiprocessing.get_context("spawn")
     rows = []
     with ProcessPoolExecutor(1, mp_context=new_process, max_tasks_per_child=1) as pool:
-        for name, n in tqdm(
-            [(name, n) for name in options.stages or STAGES for n in thread_counts(device)], desc="bench"
-        ):
+        for name, n in tqdm([(name, n) for name in options.stages or STAGES for n in options.threads], desc="bench"):
             rows.append(pool.submit(measure, name, run.profile, n, options.repetitions).result())
-    recipe = run.recipe(machine=machine_name(device), torch=torch.__version__)
-    del recipe["data"]  # noise
+    recipe = run.recipe(machine=machine_name(device), torch=torch.__version__) | {"data": "noise"}
     table = pd.DataFrame([row | recipe for row in rows])
     path = run.folder / "results" / "bench.csv"
     checkpoints.writable(path.parent)
@@ -328,6 +333,10 @@ def main():
         table.to_csv(temporary, index=False, float_format="%.4g")
     print(table[SHOWN].to_string(index=False, float_format="{:,.3g}".format))
     print(f"written  {path}")
+    if options.publish:
+        table = pd.concat([pd.read_csv(PUBLISHED), table]) if PUBLISHED.exists() else table
+        table = table.drop_duplicates(["stage", "profile", "threads", "machine"], keep="last")
+        table.to_csv(PUBLISHED, index=False, float_format="%.4g")
 
 
 if __name__ == "__main__":
