@@ -318,19 +318,18 @@ def main():
     if unknown:
         parser.error(f"unknown stage {', '.join(unknown)}; choose from: {', '.join(STAGES)}")
     run = config.start()
-    device = training.new_accelerator().device
-    # A process for every row: what one stage leaves in memory is not the next one's, and threads are set only once.
-    new_process = multiprocessing.get_context("spawn")
-    rows = []
-    with ProcessPoolExecutor(1, mp_context=new_process, max_tasks_per_child=1) as pool:
-        for name, n in tqdm([(name, n) for name in options.stages or STAGES for n in options.threads], desc="bench"):
-            rows.append(pool.submit(measure, name, run.profile, n, options.repetitions).result())
-    recipe = run.recipe(machine=machine_name(device), torch=torch.__version__) | {"data": "noise"}
-    table = pd.DataFrame([row | recipe for row in rows])
+    recipe = run.recipe(machine=machine_name(training.new_accelerator().device), torch=torch.__version__)
     path = run.folder / "results" / "bench.csv"
     checkpoints.writable(path.parent)
-    with checkpoints.atomic(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4g")
+    table = pd.DataFrame()
+    todo = [(name, threads) for name in options.stages or STAGES for threads in options.threads]
+    # A process for every row: what one stage leaves in memory is not the next one's, and threads are set only once.
+    new_process = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=new_process, max_tasks_per_child=1) as pool:
+        for name, threads in tqdm(todo, desc="bench", unit="row"):
+            row = pool.submit(measure, name, run.profile, threads, options.repetitions).result()
+            table = pd.concat([table, pd.DataFrame([row | recipe | {"data": "noise"}])])
+            table.to_csv(path, index=False, float_format="%.4g")
     print(table[SHOWN].to_string(index=False, float_format="{:,.3g}".format))
     print(f"written  {path}")
     if options.publish:
