@@ -23,7 +23,7 @@ from lib.baselines.systems import SYSTEMS
 
 RESULTS = config.ROOT / "data" / "results"
 LOOKS, LOOKED_AT = 20, 250  # how often the judge looks at a system in training, and at how many faces
-OBEYS = 0.70  # balanced accuracy of the judge's answers against the labels asked for
+OBEYS = (0.60, 0.70)  # balanced accuracies of the judge's answers against the labels asked for; a constant one's is 0.5
 REPETITIONS = 15  # of a timed turn
 OURS = {"ours, autoencoder": "autoencoder", "ours, classifier": "classifier", "ours, Φ": "mapping"}
 
@@ -35,9 +35,7 @@ def table1(run, faces, seed):
     """A row per reference and per generator, each in table1.csv as soon as it is there."""
     judge = oracle.oracle(run, faces)
     frame = comparison.Frame(run, faces, judge)
-    recipe = run.recipe(
-        n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name, obeys=OBEYS
-    )
+    recipe = run.recipe(n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name)
     for name, (generate, own) in comparison.references(run, faces).items():
         keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
     for name, obtain in comparison.GENERATORS.items():
@@ -45,9 +43,10 @@ def table1(run, faces, seed):
             trained = last_stage(run, faces, name, seed)
         made = checkpoints.describe(trained.folder)["recipe"]
         row = {"system": name} | frame.row(obtain(run, faces, seed=seed)) | {
-            "images_trained": made["steps"] * trained.config.batch_size, "watched": "obedience" in trained.log,
-            "images_until_obeying": images_until_obeying(trained), "stage": trained.folder.name,
+            "images_trained": made["steps"] * trained.config.batch_size, "stage": trained.folder.name,
+            "watched": "obedience" in trained.log,
         }  # fmt: skip
+        row |= {f"images_until_{level:.2f}": images_until(trained, level) for level in OBEYS}
         keep("table1", run, row | recipe | {"seed": seed})
 
 
@@ -88,10 +87,10 @@ def watched(run, faces, frame, name):
     return mock.patch.object(module, function, loop)
 
 
-def images_until_obeying(trained):
-    """After how many training images a look found the last stage at `OBEYS` or more; NaN if none did."""
+def images_until(trained, level):
+    """After how many training images a look found the last stage at this obedience or above; NaN if none did."""
     log = trained.log
-    reached = log[log["obedience"] >= OBEYS] if "obedience" in log else log[:0]
+    reached = log[log["obedience"] >= level] if "obedience" in log else log[:0]
     return float(reached["step"].iloc[0] * trained.config.batch_size) if len(reached) else np.nan
 
 
@@ -160,20 +159,23 @@ def cost_table(run, faces):
     for name, loop in loops.items():
         low, middle, high = np.quantile(seconds[name], (0.25, 0.5, 0.75))
         trained = loop.trained_images(n_train)
-        obeyed = until.get(name, np.nan) if name in (*SYSTEMS, "ours, Φ") else trained
+        first_stage = name in OURS and name != "ours, Φ"  # which obeys nobody, and has to be trained to its end
         paper = Endless(name, config.PROFILES["paper"], CELEBA, most=4)
         published, images = paper.gflop(), paper.trained_images(celeba_statistics("train")[0])
         rows[name] = {
             "weights": sum(map(cost.parameters, loop.state.modules.values())), "gflop_per_image": gflop[name],
             "images_per_second": 1 / middle, "images_per_second_low": 1 / high, "images_per_second_high": 1 / low,
             "gflop_per_second": gflop[name] / middle, "images_trained": trained, "seconds": trained * middle,
-            "images_until_obeying": obeyed, "seconds_until_obeying": obeyed * middle,
             "published_gflop_per_image": published, "published_tflop": published * images / 1e3,
         }  # fmt: skip
-    sums = ["weights", "images_trained", "seconds", "images_until_obeying", "seconds_until_obeying", "published_tflop"]
-    rows["ours, all stages"] = pd.DataFrame([rows[name] for name in OURS])[sums].sum(skipna=False).to_dict()
+        for level in OBEYS:
+            obeyed = trained if first_stage else until.get(f"{level:.2f}", {}).get(name, np.nan)
+            rows[name][f"seconds_until_{level:.2f}"] = obeyed * middle
+    ours = pd.DataFrame([rows[name] for name in OURS])
+    sums = ours.filter(regex="^(weights|images_trained|seconds.*|published_tflop)$").sum(skipna=False)
+    rows["ours, all stages"] = sums.to_dict()
     recipe = run.recipe(
-        n_train=n_train, size=faces.size, attributes=len(faces.names), obeys=OBEYS, repetitions=REPETITIONS,
+        n_train=n_train, size=faces.size, attributes=len(faces.names), repetitions=REPETITIONS,
         threads=torch.get_num_threads(), torch=torch.__version__, convolution_gflop_per_second=rates["convolution"],
     )  # fmt: skip
     for name, row in rows.items():
@@ -181,13 +183,13 @@ def cost_table(run, faces):
 
 
 def until_obeying(run):
-    """Images until the judge was obeyed: the mean over the seeds, of systems that obeyed in every one."""
+    """Images until the judge was obeyed: level -> system -> mean over the seeds, NaN if one of them did not obey."""
     path = run.folder / "results" / "table1.csv"
     if not path.exists():
         return {}
-    table = pd.read_csv(path).query("watched == True")
-    means = table.groupby("system")["images_until_obeying"].agg(lambda images: images.mean(skipna=False))
-    return means.rename({comparison.OURS: "ours, Φ"}).to_dict()
+    table = pd.read_csv(path).query("watched == True").replace({comparison.OURS: "ours, Φ"}).groupby("system")
+    means = {f"{level:.2f}": table[f"images_until_{level:.2f}"] for level in OBEYS}
+    return {level: images.agg(lambda seeds: seeds.mean(skipna=False)).to_dict() for level, images in means.items()}
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------
