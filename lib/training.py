@@ -121,7 +121,7 @@ def turned(x, factor):
     there, the network that made `x` raises it, in one backward pass for both.
     """
     x = x.view_as(x)
-    x.register_hook(lambda gradient: gradient * factor())
+    x.register_hook(lambda gradient: (gradient * factor()).to(gradient.dtype))
     return x
 
 

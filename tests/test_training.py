@@ -63,6 +63,12 @@ def test_descend_takes_all_gradients_before_any_player_moves(accelerator):
     assert other.weight.item() == pytest.approx(0.3 - 0.1 * 0.2)  # with the gradient at the old `one`
 
 
+def test_turned_leaves_half_precision_to_autocast():
+    x = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    training.turned(x, lambda: torch.tensor([-0.5, 4.0])).sum().backward()
+    assert x.grad.dtype == torch.bfloat16 and x.grad.tolist() == [-0.5, 4.0]
+
+
 @pytest.mark.parametrize("saturating", [True, False])
 def test_one_pass_of_a_discriminator_gives_each_side_its_own_gradient(saturating):
     torch.manual_seed(0)
