@@ -111,15 +111,16 @@ def bootstrap_means(values, rng, n=2000):
     models give the difference of their contributions, seed by seed: then both meet the same images in each resample.
     Each of the `n` draws resamples the images and adds t(S - 1) standard errors between the S seeds. Resampling three
     or five seeds too would be a narrower interval than they can vouch for; one seed alone says nothing of seeds.
-    Returns (n,), or (n, K) for K numbers at once, (seeds, images, K).
+    Returns (n,), or (n, K) for K numbers at once, (seeds, images, K): they vary together as they do over the seeds.
     """
     values = np.atleast_2d(values)
     seeds, images = values.shape[:2]
     contribution = values.mean(axis=0)
     means = np.array([contribution[rng.integers(images, size=images)].mean(axis=0) for _ in range(n)])
     if seeds > 1:
-        error = values.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(seeds)
-        means += rng.standard_t(seeds - 1, size=means.shape) * error
+        deviation = values.mean(axis=1) - values.mean(axis=(0, 1))
+        length = np.sqrt(seeds * rng.chisquare(seeds - 1, size=(n, 1)))  # one for all numbers: a multivariate t
+        means += rng.standard_normal((n, seeds)) / length @ deviation
     return means
 
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from lib import metrics
-from lib.metrics import best_thresholds, bootstrap_interval, majority, per_attribute, per_image, report
+from lib.metrics import best_thresholds, bootstrap_interval, bootstrap_means, majority, per_attribute, per_image, report
 
 
 @pytest.fixture
@@ -160,3 +160,13 @@ def test_interval_over_seeds_is_students():
     assert (high - low) / 2 == pytest.approx(4.302653 * np.std([1, 2, 4], ddof=1) / np.sqrt(3), rel=1e-5)
     assert low + high == pytest.approx(2 * mean)
     assert np.isnan(metrics.over_seeds([3.0])[1:]).all()
+
+
+def test_numbers_taken_together_keep_their_covariance_over_seeds():
+    """Two gains that rise and fall together from seed to seed have a difference that hardly moves."""
+    rng = np.random.default_rng(0)
+    of_seed = rng.normal(size=(5, 1))
+    one = of_seed + 0.01 * rng.normal(size=(5, 200))
+    drawn = bootstrap_means(np.stack([one, one + 1], axis=-1), np.random.default_rng(1))
+    assert drawn.std(axis=0).min() > 0.1
+    np.testing.assert_allclose(drawn[:, 1] - drawn[:, 0], 1)
