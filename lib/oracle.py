@@ -76,9 +76,11 @@ def oracle(run, faces):
         state = training.TrainingState(nn.ModuleDict({"model": model}), {"model": optimizer}, {"model": schedule})
 
         def loop():
+            torch.manual_seed(state.step)  # of the dropout, step by step: a resumed oracle is the straight one
             for record in training.train_classifier(accelerator, state, images, a, settings):
                 schedule.step()
                 yield record
+                torch.manual_seed(state.step)
 
         return state, len(images), loop
 

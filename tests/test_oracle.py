@@ -26,6 +26,28 @@ def test_it_learns_and_is_one_for_all_seeds(run):
     assert oracle.oracle(dataclasses.replace(run, seed=5), faces).folder == trained.folder
 
 
+def test_a_resumed_oracle_is_the_straight_one(run, tmp_path, monkeypatch):
+    faces = data.load(run)
+    straight = oracle.oracle(run, faces).model.state_dict()
+    again = dataclasses.replace(run, folder=tmp_path / "again" / "ci")
+    train = oracle.training.train_classifier
+
+    def interrupted(*arguments):
+        for step, record in enumerate(train(*arguments), start=1):
+            yield record
+            if step == 3 * stages.LOG_EVERY // 2:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "SAVE_EVERY", -1)
+        patch.setattr(oracle.training, "train_classifier", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            oracle.oracle(again, faces)
+    assert list(again.folder.glob("oracle-*/state.pt"))
+    resumed = oracle.oracle(again, faces).model.state_dict()
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in straight.items())
+
+
 def test_its_drawn_faces_are_nobody_of_the_run(run):
     known = {image.tobytes() for image in data.load(run).images}
     images, a = oracle.drawn(300, 32)
@@ -48,7 +70,7 @@ def pool():
     )
 
 
-def test_half_of_its_faces_are_smooth():
+def test_smooth_faces_have_less_contrast_and_the_same_light():
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8))
     smooth = oracle.smooth(images)
     assert smooth.shape == images.shape and smooth.dtype == torch.uint8
@@ -75,7 +97,8 @@ def test_of_a_folder_it_takes_the_training_faces_held_back(run, pool, monkeypatc
     faces = pool.take(np.flatnonzero((np.arange(400) % 3 == 0) | (pool.split != "train")))
     oracle.oracle(dataclasses.replace(run, source="/faces"), faces)
     held_back = {image.tobytes() for image in pool.images} - {image.tobytes() for image in faces.images}
-    assert len(handed) == 200 and set(handed[1::2]) < held_back  # the others have been smoothed
+    assert len(handed) == 200 and set(handed[1::2]) < held_back
+    assert not set(handed[::2]) & held_back  # they have been smoothed
     assert not set(handed) & {image.tobytes() for image in faces.images}
 
 
