@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from test_notebooks import MACHINE_PATH, PACKAGE_HOST, dead_links, without_code
 
@@ -68,3 +69,19 @@ def test_every_package_is_installed():
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     folders = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("lib/**/__init__.py"))
     assert sorted(packages) == [".".join(folder.parts) for folder in folders]
+
+
+def test_readme_shows_what_was_measured():
+    """Its table of arms, row by row, as data/results/recognition_differences.csv has them."""
+    table = pd.read_csv(ROOT / "data" / "results" / "recognition_differences.csv")
+    table = table.query("data == 'faces64' and protocol == 'same steps' and attributes == 40 and over == 'none'")
+    rows = table.set_index(["arm", "metric"])
+    shown = re.findall(r"^\| ([\w ]+) \| (\d\d\.\d .*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert len(shown) >= 5
+    for arm, cells in shown:
+        expected = []
+        for metric in ("accuracy", "balanced_accuracy_tuned"):
+            mean, *rest = 100 * rows.loc[(arm, metric), ["mean", "difference", "low", "high"]].astype(float)
+            difference = "" if arm == "none" else "{:+.1f} ({:+.1f} to {:+.1f})".format(*rest)
+            expected += [f"{mean:.1f}", difference]
+        assert [cell.strip() for cell in cells.split("|")] == expected
