@@ -325,6 +325,7 @@ def main():
     todo = [(name, threads) for name in options.stages or STAGES for threads in options.threads]
     # A process for every row: what one stage leaves in memory is not the next one's, and threads are set only once.
     new_process = multiprocessing.get_context("spawn")
+    os.environ["TQDM_DISABLE"] = "1"  # in those processes, which read it when they begin
     with ProcessPoolExecutor(1, mp_context=new_process, max_tasks_per_child=1) as pool:
         for name, threads in tqdm(todo, desc="bench", unit="row"):
             row = pool.submit(measure, name, run.profile, threads, options.repetitions).result()

@@ -83,12 +83,13 @@ def test_skips_bring_the_first_map_to_every_resolution():
     assert not torch.equal(before[0], before[1])
 
 
+@pytest.mark.parametrize("side", [2, 4, 8])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_halving_a_map_of_2x2_is_the_convolution_it_stands_for(layout):
+def test_halving_is_the_convolution_it_stands_for(layout, side):
     torch.manual_seed(0)
     layer = models.HalvingConvolution(3, 5).to(memory_format=layout)
-    h = torch.randn(4, 3, 2, 2).contiguous(memory_format=layout).requires_grad_()
-    inputs, weights = [h, *layer.parameters()], torch.randn(4, 5, 1, 1)
+    h = torch.randn(4, 3, side, side).contiguous(memory_format=layout).requires_grad_()
+    inputs, weights = [h, *layer.parameters()], torch.randn(4, 5, side // 2, side // 2)
     expected = torch.nn.functional.conv2d(h, layer.weight, layer.bias, stride=2, padding=1)
     torch.testing.assert_close(layer(h), expected)
     gradients = [torch.autograd.grad((y * weights).sum(), inputs) for y in (layer(h), expected)]
