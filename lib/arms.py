@@ -298,7 +298,15 @@ SHORT = ("none", "majority", "tuned thresholds", "doubling", "balancing", "more 
 #: The sizes of Fig. 10, smallest first.
 SIZES = ("none", "balancing 1.5x", "balancing", "balancing 3x")
 #: Arms that others are compared with, beside "none": the paper's sentences do so.
-REFERENCES = ("doubling", "balancing", NO_PERCEPTUAL, "balancing 3x", "erase 2x")
+REFERENCES = (
+    "doubling",
+    "balancing",
+    NO_PERCEPTUAL,
+    "balancing 3x",
+    "erase 2x",
+    "DCGAN, balancing",
+    "StarGAN, balancing",
+)
 
 
 def best_size(table, sizes=SIZES):
