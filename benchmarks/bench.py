@@ -2,7 +2,8 @@
 
 Prints a table and writes `results/bench.csv` into the run's folder, a row for each stage and number of threads:
 
-batch, gflop_per_image                images in a batch, and floating-point operations per image, counted as they run
+batch, gflop_per_image                images in a batch (generation: in a call), and floating-point operations per
+                                      image, counted as they run
 images_per_second, ..._low, ..._high  median over the repetitions, and its quartiles
 gflop_per_second                      at the median
 of_matmul, of_convolution             share of the rate of a large matrix product, and of a 3x3 convolution of 64
@@ -45,7 +46,7 @@ REPETITIONS = 15
 TURNS = 4  # taken for "once the images"
 PUBLISHED = config.ROOT / "data" / "results" / "bench.csv"
 STEPS = 4  # of the recogniser in one turn: one call, which sets up before its first step
-LABELS = 256  # for which faces are generated in one turn, ours in one batch
+LABELS = 256  # for which faces are generated in one call
 BATCH = 16  # of the textbook's generation, as in training
 SHOWN = [
     "stage", "threads", "images_per_second", "gflop_per_image", "gflop_per_second", "of_matmul", "of_convolution",
