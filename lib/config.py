@@ -127,12 +127,13 @@ PROFILES = {
         minutes={
             "00_start": 0.2,
             "01_statistics": 0.3,
-            "02_autoencoder": 5.5,
+            "02_autoencoder": 6.6,
             "03_classifier": 1.1,
-            "04_mapping": 3.4,
-            "05_augmentation": 0.4,
+            "04_mapping": 4.5,
+            "05_augmentation": 2.3,
             "06_evaluation": 7.9,
-            "07_compared_systems": 10.1,
+            "07_compared_systems": 10.5,
+            "09_full_scale": 0.4,
         },
     ),
     "paper": Profile(  # the paper's sizes

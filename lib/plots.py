@@ -86,7 +86,7 @@ def picture(fig):
 
 def _encoded(image, kind):
     file = io.BytesIO()
-    image.save(file, kind, quality=72, optimize=True)
+    image.save(file, kind, quality=64, optimize=True)
     return file.getvalue()
 
 
