@@ -48,6 +48,7 @@ PUBLISHED = config.ROOT / "data" / "results" / "bench.csv"
 STEPS = 4  # of the recogniser in one turn: one call, which sets up before its first step
 LABELS = 256  # for which faces are generated in one call
 BATCH = 16  # of the textbook's generation, as in training
+KEY = ["machine", "profile", "threads", "stage"]  # one row each is published
 SHOWN = [
     "stage", "threads", "images_per_second", "gflop_per_image", "gflop_per_second", "of_matmul", "of_convolution",
     "of_own_operations", "peak_memory_mb", "cost_2x", "cost_4x", "speedup", "speedup_low", "speedup_high",
@@ -336,7 +337,9 @@ def main():
     print(f"written  {path}")
     if options.publish:
         table = pd.concat([pd.read_csv(PUBLISHED), table]) if PUBLISHED.exists() else table
-        table = table.drop_duplicates(["stage", "profile", "threads", "machine"], keep="last")
+        table = table.drop_duplicates(KEY, keep="last").sort_values(
+            KEY, key=lambda column: column.map(list(STAGES).index) if column.name == "stage" else column
+        )
         table.to_csv(PUBLISHED, index=False, float_format="%.4g")
 
 
