@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from lib import comparison, config, data, losses, metrics, oracle, plots, recogniser, stages
+from lib import comparison, config, data, losses, metrics, oracle, plots, stages
 from lib.augmentation import generate
 
 RESULTS = config.ROOT / "data" / "results" / "ablation.csv"
@@ -58,12 +58,12 @@ VARIANTS = {
 def trained(run, faces, variant, seed):
     """(Autoencoder, Φ) of a variant as Trained stages."""
     configs = {"mapping": dataclasses.replace(run.profile.mapping, **SHORT)}
-    own = run.seed
+    seed_below = run.seed
     if variant.group == "autoencoder":
         configs["autoencoder"] = dataclasses.replace(run.profile.autoencoder, **SHORT)
-        own = seed
+        seed_below = seed
     configs[variant.group] = dataclasses.replace(configs[variant.group], **variant.changes)
-    run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, **configs), seed=own)
+    run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, **configs), seed=seed_below)
     faces = data.with_validation(faces) if variant.validation else faces
     return stages.autoencoder(run, faces), stages.mapping(run, faces, seed=seed)
 
@@ -87,7 +87,7 @@ def measure(frame, test, autoencoder, phi):
         z = stages.embed(autoencoder.encoder, torch.from_numpy(np.array(test.images)))
         rebuilt = torch.cat([autoencoder.decoder(batch) for batch in z.split(256)])
         z_hat = phi(torch.from_numpy(test.attributes).float())
-    report = metrics.report(test.attributes, recogniser.predict(frame.judge, images))
+    report = metrics.report(test.attributes, frame.says(images))
     row = {
         "accuracy": report["accuracy"],
         "balanced_accuracy": report["balanced_accuracy"],
@@ -100,9 +100,11 @@ def measure(frame, test, autoencoder, phi):
 
 
 def table(run, faces, variants, seeds):
-    """The rows of `variants` (name -> Variant), seed by seed within a group; those already in RESULTS stand."""
-    frame, test = comparison.Frame(run, faces, oracle.oracle(run, faces)), faces.part("test")
-    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame({"stage": []})
+    """Rows of `variants` (name -> Variant), seed by seed within a group; those of the same judge in RESULTS stand."""
+    judge, test = oracle.oracle(run, faces), faces.part("test")
+    frame = comparison.Frame(run, faces, judge)
+    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame({"stage": [], "judge": []})
+    done = done[done["judge"] == judge.folder.name]
     groups = dict.fromkeys(variant.group for variant in variants.values())
     todo = [(name, seed) for group in groups for seed in seeds for name in variants if variants[name].group == group]
     with tqdm(todo, desc="ablation", unit="variant") as bar:
@@ -121,6 +123,7 @@ def table(run, faces, variants, seeds):
                 n_test=len(test),
                 **steps,
                 stage=mapping.folder.name,
+                judge=judge.folder.name,
             )
             done = pd.concat([done, pd.DataFrame([row])], ignore_index=True)
             done.to_csv(RESULTS, index=False, float_format="%.5g")

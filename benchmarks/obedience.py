@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from lib import comparison, config, data, losses, metrics, oracle, recogniser
+from lib import comparison, config, data, losses, metrics, oracle
 from lib.baselines import systems
 
 RESULTS = config.ROOT / "data" / "results" / "obedience.csv"
@@ -39,7 +39,7 @@ def look(frame, generate, part):
     other half of the test faces, as the test faces themselves are: their row is the floor of every distance.
     """
     images = systems.make(generate, part.attributes, part.images, part.attributes, frame.device)
-    table = answers(part, recogniser.predict(frame.judge, images))
+    table = answers(part, frame.says(images))
     row = frame.quality(images[1::2]) | {"distinct_labels": len(np.unique(part.attributes[1::2], axis=0))}
     row["l1"] = losses.image_reconstruction(data.to_float(part.images), data.to_float(images)).item()
     return table.join(pd.DataFrame([row]))
@@ -60,7 +60,7 @@ def measure(run, seeds):
         generate = comparison.ours(run, faces, seed=seed)
         for name, part in ((GENERATED, test), (LEARNT, train.take(slice(0, len(test))))):
             rows.append(look(frame, generate, part).assign(faces=name, seed=seed))
-    recipe = run.recipe(n_train=len(train), n_test=len(test), judge=judge.folder.name.rpartition("-")[0])
+    recipe = run.recipe(n_train=len(train), n_test=len(test), judge=judge.folder.name)
     del recipe["seed"]  # every row has its own
     return pd.concat(rows, ignore_index=True).assign(**recipe)
 

@@ -93,10 +93,7 @@ class Frame:
     def obedience(self, images, b):
         """How far faces carry the labels `b` in the eyes of the judge: accuracy and balanced accuracy over all
         attributes, and the accuracy of the constant answer (its balanced accuracy is 1/2)."""
-        report, constant = (
-            metrics.report(b, recogniser.predict(self.judge, images)),
-            metrics.majority(self.train.attributes, b),
-        )
+        report, constant = metrics.report(b, self.says(images)), metrics.majority(self.train.attributes, b)
         return {
             "accuracy": report["accuracy"], "balanced_accuracy": report["balanced_accuracy"],
             "majority_accuracy": constant["accuracy"],
@@ -122,10 +119,7 @@ class Frame:
         pixel_change     mean absolute difference of the two, as a share of the range
         """
         images, asked = self.make(generate, self.flipped), self.flipped != self.own
-        before, after = (
-            recogniser.predict(self.judge, self.sources.images) > 0,
-            recogniser.predict(self.judge, images) > 0,
-        )
+        before, after = self.says(self.sources.images) > 0, self.says(images) > 0
         return {
             "flipped": float((after == self.flipped)[asked].mean()),
             "flipped_before": float((before == self.flipped)[asked].mean()),

@@ -207,8 +207,8 @@ def frozen(module):
 def placed(module, device):
     """`module` on `device`, its convolutions laid out for speed.
 
-    Channels last: a step of the autoencoder is a sixth shorter on the CPU, no stage's is longer. It is what bfloat16
-    wants on a GPU, not measured there. Apple's MPS was not measured either and keeps its default.
+    Channels last: on the CPU the autoencoder's step is shorter by it, no stage's is longer. It is what bfloat16 wants
+    on a GPU, not measured there. Apple's MPS was not measured either and keeps its default.
     """
     plain = torch.device(device).type == "mps"
     return module.to(device, memory_format=torch.contiguous_format if plain else torch.channels_last)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import small_profile
 
 from benchmarks import ablation
 from lib import checkpoints, config, data, losses, stages
@@ -15,14 +16,8 @@ FULL = config.MappingConfig()
 
 @pytest.fixture
 def run(tmp_path):
-    small = config.PROFILES["ci"]
-    changes = {
-        "data": config.DataConfig(size=32, train=48, val=16, test=16),
-        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
-        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
-        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
-    }
-    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+    profile = small_profile(data=config.DataConfig(size=32, train=48, val=16, test=16))
+    return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
 
 
 WITHOUT = {

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import small_profile
 
 from lib import arms, config, data, imbalance
 from lib.arms import ARMS, Context
@@ -18,15 +19,11 @@ NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
 
 @pytest.fixture
 def run(tmp_path):
-    small = config.PROFILES["ci"]
-    changes = {
-        "data": config.DataConfig(size=32, train=40, val=8, test=8),
-        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
-        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
-        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
-        "recognition": config.RecognitionConfig(filters=2, steps=1, batch_size=8, seeds=(0,)),
-    }
-    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+    profile = small_profile(
+        data=config.DataConfig(size=32, train=40, val=8, test=8),
+        recognition=config.RecognitionConfig(filters=2, steps=1, batch_size=8, seeds=(0,)),
+    )
+    return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """What the table of obedience says about faces that obey, that do not, and that are the real ones."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
+from small import small_profile
 
 from benchmarks import obedience
 from lib import config
@@ -31,14 +30,8 @@ def test_answers_for_all_attributes_and_for_each(part):
 
 
 def test_one_command_measures_and_keeps_other_data(tmp_path, monkeypatch):
-    small = config.PROFILES["ci"]
-    changes = {
-        "data": config.DataConfig(size=32, train=48, val=16, test=16),
-        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
-        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
-        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
-    }
-    monkeypatch.setitem(config.PROFILES, "ci", dataclasses.replace(small, **changes))
+    data = config.DataConfig(size=32, train=48, val=16, test=16)
+    monkeypatch.setitem(config.PROFILES, "ci", small_profile(data=data))
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     monkeypatch.setattr(obedience, "RESULTS", tmp_path / "obedience.csv")
     pd.DataFrame({"data": ["faces", "toy"], "faces": ["kept", "replaced"]}).to_csv(obedience.RESULTS, index=False)

@@ -7,23 +7,20 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from small import small_profile
 
 from lib import arms, config, data, imbalance, recogniser, stages, sweep
 
 
 @pytest.fixture
 def run(tmp_path):
-    small = config.PROFILES["ci"]
-    changes = {
-        "data": config.DataConfig(size=32, train=64, val=16, test=16),
-        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
-        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
-        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
-        "recognition": config.RecognitionConfig(
+    profile = small_profile(
+        data=config.DataConfig(size=32, train=64, val=16, test=16),
+        recognition=config.RecognitionConfig(
             filters=2, steps=2, batch_size=8, seeds=(0, 1), sizes=(16, 32), few_labels=(16,)
         ),
-    }
-    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+    )
+    return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ class System:
 
     module: ModuleType  # PROFILES, new_state(config, device), train(accelerator, state, images, a, config), generate
     obtain: Callable  # (run, faces, **changes of its config) -> Trained
-    edits: bool = True  # whether it needs a face to start from
 
 
 #: The systems of Tables 1 and 2 and of Fig. 7 and 8. DCGAN is the paper's, from labels.
 SYSTEMS = {
-    "DCGAN": System(dcgan, dcgan.from_labels, edits=False),
+    "DCGAN": System(dcgan, dcgan.from_labels),
     "StarGAN": System(stargan, stargan.stargan),
     "AttGAN": System(attgan, attgan.attgan),
     "RelGAN": System(relgan, relgan.relgan),
