@@ -56,6 +56,8 @@ class ClassifierConfig:
     size: int = 64
     attributes: tuple[str, ...] = ()
     filters: int = 64  # doubled four times: 64 .. 1024
+    noise: float = 0.0  # most noise that a face meets, see training.noisy; 0: the paper's classifier
+    nudge: float = 0.0  # how far its pixels are moved against the classifier, see training.nudged
     epochs: int = 10
     batch_size: int = 64
     learning_rate: float = 1e-4
@@ -76,6 +78,7 @@ class MappingConfig:
     weight_reconstruction_image: float = 10.0  # lambda_2
     weight_reconstruction_embedding: float = 1.0  # lambda_3
     weight_perceptual: float = 10.0  # lambda_4
+    noise: float = 0.0  # through which the classifier sees generated faces: as much as it has learned with
     epochs: int = 8
     batch_size: int = 16
     learning_rate: float = 1e-4
@@ -113,16 +116,16 @@ PROFILES = {
         "ci",
         DataConfig(size=32, train=256, val=64, test=64),
         AutoencoderConfig(size=32, filters=4, critic_filters=4, epochs=1),
-        ClassifierConfig(size=32, filters=4, epochs=1),
-        MappingConfig(size=32, filters=4, epochs=1),
+        ClassifierConfig(size=32, filters=4, noise=0.3, nudge=0.02, epochs=1),
+        MappingConfig(size=32, filters=4, noise=0.3, epochs=1),
         RecognitionConfig(filters=4, steps=8, batch_size=32, seeds=(0, 1), sizes=(64, 128), few_labels=(64,)),
     ),
     "laptop": Profile(  # a student sees it work
         "laptop",
         DataConfig(size=32, train=8000, val=1000, test=2000),
-        AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=6, learning_rate=8e-4),
-        ClassifierConfig(size=32, filters=24, epochs=10, learning_rate=1e-3),
-        MappingConfig(size=32, filters=16, epochs=5, learning_rate=5e-4),
+        AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=12, learning_rate=1e-3),
+        ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
+        MappingConfig(size=32, filters=16, noise=0.3, epochs=5, learning_rate=5e-4),
         RecognitionConfig(filters=16, steps=800, learning_rate=1e-3),
         minutes={
             "00_start": 0.2,

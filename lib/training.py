@@ -20,7 +20,6 @@ BETAS = (0.5, 0.999)  # Sec. V-B
 LONGEST_GRADIENT = 1.0  # two or three times the usual: a cut beyond it keeps BEGAN from blowing up after a rare spike
 SMALLEST_K = 1e-8  # in place of BEGAN's k = 0, so that one can divide by it; the critic's gradient does not show it
 STEEPEST = 60.0  # logits down to minus this: what float32 can carry through a discriminator
-STALL = 0.05  # an epoch that lowers BEGAN's convergence measure by less than this share counts as stalled
 
 
 @dataclass
@@ -145,7 +144,7 @@ def autoencoder_state(config, device):
     modules = models.placed(nn.ModuleDict({"model": autoencoder, "critic": critic}), device)
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
     schedulers = {
-        name: ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=STALL, min_lr=config.learning_rate / 8)
+        name: ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0, min_lr=config.learning_rate / 8)
         for name, optimizer in optimizers.items()
     }
     values = {"k": torch.zeros((), device=device), "progress": torch.zeros((), device=device)}
@@ -179,7 +178,8 @@ def discriminate(discriminator, real, fake, weight, saturating):
 def train_autoencoder(accelerator, state, images, config):
     """Eq. 1-6 on `images`, uint8 (N, 3, S, S) on the device.
 
-    The learning rate halves when the epoch's mean convergence measure stalls, as in BEGAN, down to an eighth.
+    The learning rate halves after an epoch whose mean convergence measure is no better than the best so far, as BEGAN's
+    when it stalls, down to an eighth.
     Records: reconstruction, adversarial, critic; with BEGAN's loss also error_real, k, convergence.
     """
     model, critic = state.modules["model"], state.modules["critic"]
@@ -223,16 +223,47 @@ def classifier_state(config, device):
     return TrainingState(nn.ModuleDict({"model": model}), {"model": adam([model], config.learning_rate)})
 
 
+def noisy(accelerator, x, most, seed, step):
+    """Faces `x` with Gaussian noise: on each face its own amount, a standard deviation drawn from 0 to `most`.
+
+    The noise depends on (seed, step) and the face's place in the batch, not on the number of processes.
+    """
+    if not most:
+        return x
+    generator = torch.Generator(x.device).manual_seed(1_000_003 * seed + step)
+    n = len(x) * accelerator.num_processes
+    noise = torch.randn(n, *x.shape[1:], device=x.device, generator=generator)
+    noise *= most * torch.rand(n, 1, 1, 1, device=x.device, generator=generator)
+    return x + noise[accelerator.process_index :: accelerator.num_processes]
+
+
+def nudged(classifier, x, a, most):
+    """Faces `x` with every pixel moved by `most` in the direction in which the classifier's loss (Eq. 8) grows.
+
+    The fast gradient sign of Goodfellow et al. (2015). What learns from such faces finds an attribute in what is
+    seen of it, less in patterns too faint to see, by which a generator could otherwise please it.
+    """
+    if not most:
+        return x
+    x = x.requires_grad_()
+    (gradient,) = torch.autograd.grad(losses.attribute_cross_entropy(classifier(x), a), x)
+    return x.detach() + most * gradient.sign()
+
+
 def train_classifier(accelerator, state, images, a, config, steps=None):
     """Eq. 7-8 on `images` uint8 (N, 3, S, S) and labels `a` bool (N, A), for `config.epochs` or as many `steps`.
 
-    Records: cross_entropy.
+    With `config.noise` and `config.nudge` it learns from disturbed faces, see `noisy` and `nudged`. Records:
+    cross_entropy.
     """
     model = state.modules["model"]
     stop = steps_of(config, len(images)) if steps is None else steps
     for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
+        labels = a[batch].float()
+        x = noisy(accelerator, to_float(images[batch]), config.noise, config.seed, state.step)
         with accelerator.autocast():
-            loss = losses.attribute_cross_entropy(model(to_float(images[batch])), a[batch].float())
+            x = nudged(model, x, labels, config.nudge)
+            loss = losses.attribute_cross_entropy(model(x), labels)
         descend(accelerator, loss, state.optimizers["model"])
         state.step += 1
         yield averaged(accelerator, cross_entropy=loss)
@@ -273,8 +304,9 @@ def train_mapping(accelerator, state, images, a, z, decoder, classifier, config)
             image_logits, image_loss = discriminate(
                 d_conv, x, x_hat, config.weight_adversarial_image, config.saturating
             )
+            attribute_logits = classifier(noisy(accelerator, x_hat, config.noise, config.seed, state.step))
             total, parts = losses.mapping(
-                z[batch], z_hat, x, x_hat, labels, classifier(x_hat), feature_logits, image_logits, config
+                z[batch], z_hat, x, x_hat, labels, attribute_logits, feature_logits, image_logits, config
             )
         descend(accelerator, total + feature_loss + image_loss, *state.optimizers.values())
         for scheduler in state.schedulers.values():
