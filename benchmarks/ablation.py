@@ -30,11 +30,13 @@ SHOWN = 8  # faces in a row of the picture
 
 @dataclass(frozen=True)
 class Variant:
-    """`changes` of the config of the stage that is its `group`, "mapping" or "autoencoder". The first one of a group is
-    the reference of the others. `validation`: everything learns from train and val."""
+    """`changes` of the config of the stage that is its `group`, "mapping" or "autoencoder", and of the `guide`, the
+    classifier. The first one of a group is the reference of the others. `validation`: everything learns from train and
+    val, for as many steps as from train."""
 
     group: str
     changes: dict = field(default_factory=dict)
+    guide: dict = field(default_factory=dict)
     validation: bool = False
 
 
@@ -46,6 +48,7 @@ VARIANTS = {
     "no reconstruction of embeddings": Variant("mapping", {"weight_reconstruction_embedding": 0.0}),
     "no perceptual loss": Variant("mapping", {"weight_perceptual": 0.0}),
     "non-saturating": Variant("mapping", {"saturating": False}),
+    "the paper's guide": Variant("mapping", {"noise": 0.0}, {"noise": 0.0, "nudge": 0.0}),
     "short autoencoder": Variant("autoencoder"),
     "log loss instead of BEGAN's": Variant("autoencoder", {"adversarial": "log"}),
     "no adversary": Variant("autoencoder", {"weight_adversarial": 0.0}),
@@ -57,14 +60,20 @@ VARIANTS = {
 
 def trained(run, faces, variant, seed):
     """(Autoencoder, Φ) of a variant as Trained stages."""
-    configs = {"mapping": dataclasses.replace(run.profile.mapping, **SHORT)}
+    short, usual = {"mapping"}, len(faces.part("train"))
     seed_below = run.seed
     if variant.group == "autoencoder":
-        configs["autoencoder"] = dataclasses.replace(run.profile.autoencoder, **SHORT)
-        seed_below = seed
+        short, seed_below = {"autoencoder", "mapping"}, seed
+    faces = data.with_validation(faces) if variant.validation else faces
+    configs = {}
+    for stage in ("autoencoder", "classifier", "mapping"):
+        configs[stage] = dataclasses.replace(getattr(run.profile, stage), **SHORT if stage in short else {})
+        if variant.validation:
+            epochs = configs[stage].epochs * usual / len(faces.part("train"))
+            configs[stage] = dataclasses.replace(configs[stage], epochs=epochs)
+    configs["classifier"] = dataclasses.replace(configs["classifier"], **variant.guide)
     configs[variant.group] = dataclasses.replace(configs[variant.group], **variant.changes)
     run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, **configs), seed=seed_below)
-    faces = data.with_validation(faces) if variant.validation else faces
     return stages.autoencoder(run, faces), stages.mapping(run, faces, seed=seed)
 
 

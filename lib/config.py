@@ -43,7 +43,7 @@ class AutoencoderConfig:
     lambda_k: float = 1e-3  # Eq. 6
     carry_steps: int = 0  # steps in which BEGAN's residuals vanish (16,000 there); 0: the paper's, which stay
     skips: bool = False  # BEGAN's, from the first 8x8 map to every resolution of the decoder
-    epochs: int = 30
+    epochs: float = 30
     batch_size: int = 16
     learning_rate: float = 1e-4
     seed: int = 0
@@ -58,7 +58,7 @@ class ClassifierConfig:
     filters: int = 64  # doubled four times: 64 .. 1024
     noise: float = 0.0  # most noise that a face meets, see training.noisy; 0: the paper's classifier
     nudge: float = 0.0  # how far its pixels are moved against the classifier, see training.nudged
-    epochs: int = 10
+    epochs: float = 10
     batch_size: int = 64
     learning_rate: float = 1e-4
     seed: int = 0
@@ -79,7 +79,7 @@ class MappingConfig:
     weight_reconstruction_embedding: float = 1.0  # lambda_3
     weight_perceptual: float = 10.0  # lambda_4
     noise: float = 0.0  # through which the classifier sees generated faces: as much as it has learned with
-    epochs: int = 8
+    epochs: float = 8
     batch_size: int = 16
     learning_rate: float = 1e-4
     seed: int = 0

@@ -141,7 +141,7 @@ class SizedStudy(recognition.Study):
 
 
 def sized(run, n, unlabelled):
-    """`run` with `n` training faces, its stages trained for about as many steps as with the profile's number.
+    """`run` with `n` training faces, its stages trained for as many steps as with the profile's number.
 
     A stage makes at most `MOST_EPOCHS` times the profile's passes, so that with very few faces it stops earlier.
     `unlabelled` is how many faces the autoencoder learns from.
@@ -150,8 +150,9 @@ def sized(run, n, unlabelled):
     usual = run.profile.data.train or attributes.celeba_statistics("train")[0]
     for stage, faces in (("autoencoder", unlabelled), ("classifier", n), ("mapping", n)):
         settings = getattr(profile, stage)
-        epochs = max(1, round(settings.epochs * min(MOST_EPOCHS, usual / faces)))
-        profile = replace(profile, **{stage: replace(settings, epochs=epochs)})
+        if faces != usual:  # else the stage is the profile's own, to the last digit of its digest
+            epochs = settings.epochs * min(MOST_EPOCHS, usual / faces)
+            profile = replace(profile, **{stage: replace(settings, epochs=epochs)})
     return replace(run, profile=profile)
 
 

@@ -69,7 +69,7 @@ def adam(modules, learning_rate):
 
 def steps_of(config, n):
     """Number of steps that `config.epochs` passes over `n` faces take; an incomplete last batch is left out."""
-    return config.epochs * (n // config.batch_size)
+    return round(config.epochs * (n // config.batch_size))
 
 
 def batches(accelerator, n, batch_size, start, stop, seed):

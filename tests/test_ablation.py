@@ -52,6 +52,7 @@ def test_others_change_what_their_names_say():
     assert changes == {
         "full objective": {},
         "non-saturating": {"saturating": not FULL.saturating},
+        "the paper's guide": {"noise": 0.0},
         "short autoencoder": {},
         "log loss instead of BEGAN's": {"adversarial": "log"},
         "no adversary": {"weight_adversarial": 0.0},
@@ -60,6 +61,9 @@ def test_others_change_what_their_names_say():
         "train and val": {},
     }
     assert [name for name, variant in ablation.VARIANTS.items() if variant.validation] == ["train and val"]
+    paper = config.PROFILES["paper"].classifier
+    guides = {name: variant.guide for name, variant in ablation.VARIANTS.items() if variant.guide}
+    assert guides == {"the paper's guide": {"noise": paper.noise, "nudge": paper.nudge}}
     groups = {variant.group: variant for variant in reversed(ablation.VARIANTS.values())}
     assert [(group, first.changes) for group, first in groups.items()] == [("autoencoder", {}), ("mapping", {})]
 
@@ -72,7 +76,9 @@ def test_variants_share_what_they_may_share(run):
     assert len({mapping for _, mapping in folders}) == 3
     assert len(list(run.folder.glob("classifier-*"))) == 2  # seed 0 for the first two, seed 1 for a chain of its own
     for stage in ablation.trained(run, faces, ablation.VARIANTS["train and val"], 0):
-        assert checkpoints.describe(stage.folder)["recipe"]["n_train"] == 48 + 16
+        recipe = checkpoints.describe(stage.folder)["recipe"]
+        steps = 2 * (48 // stage.config.batch_size)
+        assert recipe["n_train"] == 48 + 16 and recipe["steps"] == steps
 
 
 def test_detail_is_what_smoothing_takes_away():

@@ -13,8 +13,8 @@ from lib.stages import embed
 N, SIZE, NAMES = 32, 32, ("a", "b", "c")
 SMALL = {"size": SIZE, "filters": 2, "batch_size": 8, "epochs": 1, "learning_rate": 1e-3}
 AUTOENCODER = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2)
-CLASSIFIER = config.ClassifierConfig(**SMALL, attributes=NAMES)
-MAPPING = config.MappingConfig(**SMALL, attributes=NAMES, embedding=8)
+CLASSIFIER = config.ClassifierConfig(**SMALL, attributes=NAMES, noise=0.3, nudge=0.02)
+MAPPING = config.MappingConfig(**SMALL, attributes=NAMES, embedding=8, noise=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,31 @@ def test_residuals_vanish_over_the_first_steps(accelerator, faces):
     for _ in training.train_autoencoder(accelerator, state, images, settings):
         carries.append({m.carry.item() for m in state.modules.modules() if isinstance(m, models.VanishingResidual)})
     assert carries[:3] == [{1.0}, {0.5}, {0.0}] and carries[-1] == {0.0}
+
+
+def test_noise_is_of_every_face_its_own_amount_and_of_every_step_its_own(accelerator):
+    x = torch.zeros(400, 3, 8, 8)
+    noise = training.noisy(accelerator, x, 0.3, seed=5, step=2)
+    amounts = noise.flatten(1).std(dim=1)
+    assert amounts.max() < 0.33 and amounts.mean().item() == pytest.approx(0.15, abs=0.02)  # uniform from 0 to 0.3
+    assert noise.mean().abs() < 0.01
+    assert torch.equal(noise, training.noisy(accelerator, x, 0.3, seed=5, step=2))
+    for other in ({"seed": 6, "step": 2}, {"seed": 5, "step": 3}):
+        assert not torch.equal(noise, training.noisy(accelerator, x, 0.3, **other))
+    assert training.noisy(accelerator, x, 0.0, seed=5, step=2) is x
+
+
+def test_a_nudge_moves_every_pixel_by_as_much_and_against_the_classifier():
+    torch.manual_seed(0)
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 1, bias=False))
+    weight = linear[1].weight.detach().view(3, 2, 2)
+    x, a = torch.randn(2, 3, 2, 2), torch.tensor([[1.0], [0.0]])
+    # d loss / d x = (sigmoid(logit) - a) weight: against the weight where the label is 1, along it where it is 0
+    expected = torch.stack([x[0] - 0.1 * weight.sign(), x[1] + 0.1 * weight.sign()])
+    moved = training.nudged(linear, x.clone(), a, 0.1)
+    assert_close(moved, expected)
+    assert not moved.requires_grad and all(p.grad is None for p in linear.parameters())
+    assert losses.attribute_cross_entropy(linear(moved), a) > losses.attribute_cross_entropy(linear(x), a)
 
 
 def test_mapping_step_leaves_guides_untouched_and_moves_all_three_players(accelerator, faces):
