@@ -95,11 +95,20 @@ class Study:
             return recogniser.attgan_classifier(self.faces.size, len(self.targets))
         return models.AttributeClassifier(self.faces.size, self.settings.filters, len(self.targets))
 
+    def network_digest(self, arm):
+        """Eight digits for all that decides the networks of an Arm, but the seed."""
+        guides = self.guides if arm.generates else []  # another generator leaves the other arms' networks as they are
+        return config.digest(*self.protocol, *guides, arm.training)
+
+    @cached_property
+    def network_digests(self):
+        """`network_digest` of every arm by name."""
+        return {name: self.network_digest(arm) for name, arm in (arms_.ARMS | self.arms).items()}
+
     def answers(self, arm, seed):
         """Answers of the network of `arm` (a name) trained from `seed`: read from its file, or trained now."""
         arm = self.arms[arm]
-        guides = self.guides if arm.generates else []  # another generator leaves the other arms' networks as they are
-        name = f"{arm.build.__name__}-{config.digest(*self.protocol, *guides, arm.training)}-{seed}"
+        name = f"{arm.build.__name__}-{self.network_digest(arm)}-{seed}"
         if name not in self.memory:
             path = self.folder / "recognition" / f"{name}.npz"
             checkpoints.writable(path.parent)
@@ -183,6 +192,7 @@ class Study:
             "attributes": len(self.targets), "protocol": "same epochs" if self.same_epochs else "same steps",
             "study": self.digest,
         }  # fmt: skip
+        columns |= {f"{of}_network": table[of].map(self.network_digests) for of in ("arm", "over") if of in table}
         return table.assign(**columns, **recipe)
 
     def table(self):
@@ -263,7 +273,11 @@ class Study:
                 setting = ["data", "profile", "n_train", "attributes", "protocol", *({"setting"} & set(table))]
                 same = (old[setting] == table[setting].iloc[0]).all(axis=1)
                 again = pd.MultiIndex.from_frame(old[keys]).isin(pd.MultiIndex.from_frame(table[keys]))
-                kept = old[~(same & (again | (old["study"] != self.digest)))]
+                stale = old["study"] != self.digest
+                for of in {"arm", "over"} & set(old):
+                    today = old[of].map(self.network_digests)
+                    stale |= today.notna() & (old.get(f"{of}_network") != today)
+                kept = old[~(same & (again | stale))]
                 merged = pd.concat([kept, table], ignore_index=True)
             else:
                 merged = table

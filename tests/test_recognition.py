@@ -103,6 +103,20 @@ def test_a_changed_setting_never_meets_old_answers(run, faces, trainings):
     assert stored["study"].nunique() == 1  # rows that other settings left are gone
 
 
+def test_rows_of_a_retuned_arm_go_and_those_of_a_stranger_stay(run, faces, monkeypatch):
+    study = Study(run, faces, ["none", "flip 2x", Arm("mine", "mine", arms.resampled)], seeds=[0])
+    for write in (study.table, study.intervals, lambda: study.intervals(over="flip 2x")):
+        write()
+    retuned = dataclasses.replace(arms.ARMS["flip 2x"], options={"name": "flip", "times": 4})
+    monkeypatch.setitem(arms.ARMS, "flip 2x", retuned)
+    study = Study(run, faces, ["none"], seeds=[0])
+    study.table()
+    study.intervals()
+    table, differences = (pd.read_csv(run.folder / "results" / f"recognition{of}.csv") for of in ("", "_differences"))
+    assert set(table["arm"]) == set(differences["arm"]) == {"none", "mine"}
+    assert set(differences["over"]) == {"none"}
+
+
 def test_studies_that_differ_in_protocol_or_size_share_a_table(run, faces):
     for study in (
         Study(run, faces, ["none"], seeds=[0]),
