@@ -9,7 +9,8 @@ whatever tables there are and computes the verdicts:
     cannot be tested here    with the reason
     not measured yet         the result tables do not hold it
 
-As a script it joins the tables of all runs with those already in data/results/, and writes claims.csv beside them:
+As a script it joins the tables of all runs with those already in data/results/, and writes claims.csv beside them. Runs
+on faces with other attributes than CelebA's, of which the paper says nothing, have no labels.csv and stay out.
 
     python -m lib.claims
 """
@@ -188,10 +189,12 @@ def publish(results, folder):
 
 if __name__ == "__main__":
     runs = config.start(show=False).folder.parents[1]
-    finished = [path for path in sorted(runs.glob("*/*/results")) if path.parent.name != "ci"]
+    finished = [path.parent for path in sorted(runs.glob("*/*/results/labels.csv")) if path.parts[-3] != "ci"]
     published = config.ROOT / "data" / "results"
     if finished:
         table = publish(read_results(*finished, published), published)
         print(table["verdict"].str.partition(":")[0].value_counts().to_string())
     else:
-        print(f"{runs} holds no results but those of profile ci, which mean nothing: nothing to publish")
+        print(
+            f"{runs}: no results on CelebA's attributes, or of profile ci alone, which mean nothing; nothing to publish"
+        )

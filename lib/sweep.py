@@ -31,27 +31,25 @@ ORACLE = "more real faces"
 SHARE = "share of the oracle's gain"  # the name of this number in column `metric`
 
 
-#: Balanced accuracy with tuned thresholds in a pilot before this code, to be confirmed or refuted: real 32x32 faces, N
-#: with labels, autoencoder from 41,000, two seeds, no intervals.
-PILOT = {
-    (500, "none"): 0.718, (500, "balancing"): 0.690, (500, "residual"): 0.716, (500, ORACLE): 0.739,
-    (2000, "none"): 0.767, (2000, "balancing"): 0.755, (2000, "editing"): 0.779, (2000, "residual"): 0.781,
-    (2000, ORACLE): 0.796,
-}  # fmt: skip
+#: What a pilot found before this code, to be confirmed or refuted.
+PILOT = config.ROOT / "data" / "results" / "pilot.csv"
 
 
 def beside_pilot(table):
     """Gains over `none` in the pilot and in ours, a row for each of the pilot's; `direction` compares them.
 
-    `table` holds rows of sweep_differences.csv of one data set. Values are points of balanced accuracy.
+    `table` holds rows of sweep_differences.csv of one data set. Values are points of balanced accuracy with tuned
+    thresholds.
     """
     ours = table.query("setting == 'few labels' and metric == 'balanced_accuracy_tuned' and over == 'none'")
     ours = ours.set_index(["n_train", "arm"])[["difference", "low", "high"]] * 100
+    pilot = pd.read_csv(PILOT).pivot(index="labelled", columns="arm", values="balanced_accuracy_tuned") * 100
+    gains = pilot.drop(columns="none").sub(pilot["none"], axis=0).stack().dropna()
     rows = []
-    for n, arm in [key for key in PILOT if key in ours.index and key[1] != "none"]:
-        pilot, (gain, low, high) = 100 * (PILOT[n, arm] - PILOT[n, "none"]), ours.loc[(n, arm)]
-        direction = "not certain" if low <= 0 <= high else "confirmed" if gain * pilot > 0 else "refuted"
-        rows.append([n, arm, pilot, gain, low, high, direction])
+    for (n, arm), printed in gains[gains.index.isin(ours.index)].items():
+        gain, low, high = ours.loc[(n, arm)]
+        direction = "not certain" if low <= 0 <= high else "confirmed" if gain * printed > 0 else "refuted"
+        rows.append([n, arm, printed, gain, low, high, direction])
     return pd.DataFrame(rows, columns=["labelled faces", "arm", "pilot", "ours", "low", "high", "direction"])
 
 
