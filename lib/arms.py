@@ -96,11 +96,11 @@ class Context:
         """Faces for embeddings, (n, Z) -> uint8 (n, 3, S, S)."""
         return generate(nn.Identity(), self.autoencoder.decoder, z.cpu(), device=self.device)
 
-    @torch.inference_mode()
     def phi(self, a):
         """Φ(a): embeddings of labels, (n, A) -> float32 tensor (n, Z) on the device."""
-        model = self.mapping().model.to(self.device)
-        return model(torch.as_tensor(a, dtype=torch.float32, device=self.device))
+        model = self.mapping().model.to(self.device)  # which may have to be trained first
+        with torch.inference_mode():
+            return model(torch.as_tensor(a, dtype=torch.float32, device=self.device))
 
     def with_train(self, images, a):
         """The training faces followed by new ones."""

@@ -79,17 +79,19 @@ def _compatible(names):
     return compatible
 
 
-@torch.inference_mode()
 def generate(phi, decoder, a, device="cpu"):
     """Sec. IV-B, step 4: one face per label vector, uint8 (n, 3, S, S).
 
     `phi` (a -> z) and `decoder` (z -> x) are moved to `device` and put into evaluation mode.
     """
+    # Outside inference mode: weights laid out anew within it could not be trained against any more.
     phi, decoder = phi.to(device).eval(), models.placed(decoder, device).eval()
     a = torch.as_tensor(np.asarray(a), dtype=torch.float32)
     batch_size = 32 if torch.device(device).type == "cpu" else 256  # the maps of 32 fit a CPU's cache
     batches = tqdm(a.split(batch_size), desc="generate", unit="batch", leave=False, delay=1)
-    return np.concatenate([to_uint8(decoder(phi(batch.to(device)))).cpu().contiguous().numpy() for batch in batches])
+    with torch.inference_mode():
+        faces = [to_uint8(decoder(phi(batch.to(device)))).cpu().contiguous().numpy() for batch in batches]
+    return np.concatenate(faces)
 
 
 class RandomErasing(v2.RandomErasing):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib import attributes, augmentation
+from lib import attributes, augmentation, models
 from lib.augmentation import dynamic_balancing, generate, random_doubling, transformed
 
 
@@ -131,6 +131,14 @@ def test_generated_faces_do_not_depend_on_the_batch():
     expected = ((x.detach().clamp(-1, 1) + 1) * 127.5).numpy()
     assert np.abs(images - expected).max() <= 1
     assert (images[:7] == generate(phi, decoder, a[:7])).all()
+
+
+def test_what_has_generated_can_still_be_trained_against():
+    decoder = models.frozen(models.Decoder(16, 8, 4))
+    generate(nn.Linear(6, 4), decoder, table(3, 6, seed=6))
+    z = torch.ones(2, 4, requires_grad=True)
+    decoder(z).sum().backward()
+    assert z.grad.abs().sum() > 0
 
 
 def noise(n, size=32):
