@@ -136,6 +136,7 @@ PROFILES = {
             "05_augmentation": 2.3,
             "06_evaluation": 7.9,
             "07_compared_systems": 10.5,
+            "08_past_the_paper": 0.4,
             "09_full_scale": 0.4,
         },
     ),
