@@ -87,7 +87,7 @@ def classifier(profile, accelerator):
         modules = reference.plain(training.classifier_state(settings, accelerator.device).modules)
         optimizers = reference.optimizers(modules, settings.learning_rate)
         for x, labels in reference.batches(images, a, settings.batch_size, accelerator.device):
-            reference.classifier_step(modules, optimizers, x, labels)
+            reference.classifier_step(modules, optimizers, x, labels, settings.noise, settings.nudge)
             yield
 
     return settings.batch_size, settings.batch_size, ours, theirs

@@ -3,7 +3,8 @@
 Written as tutorials write it: float32, channels first, images from a DataLoader over pictures and transforms, the
 frozen encoder run in every step, real and generated faces given to a discriminator apart, the generated ones detached
 and passed a second time, and every backward pass through all that has weights. Networks, losses, batch size, optimizer
-and learning rate are ours, and the same step from the same weights leads to the same weights (`tests/test_bench.py`).
+and learning rate are ours, and the same step from the same weights leads to the same weights (`tests/test_bench.py`);
+noise, where a profile has it, is drawn otherwise.
 """
 
 import copy
@@ -84,9 +85,21 @@ def autoencoder_step(modules, optimizers, k, x, config):
     return losses.began_k(k, error_real.detach(), error_fake.detach(), config.gamma, config.lambda_k)
 
 
-def classifier_step(modules, optimizers, x, a):
-    """Eq. 7-8."""
-    loss = losses.attribute_cross_entropy(modules["model"](x), a)
+def noisy(x, most):
+    """`x` with as much noise as training.noisy's, drawn otherwise."""
+    return x + most * torch.rand(len(x), 1, 1, 1, device=x.device) * torch.randn_like(x)
+
+
+def classifier_step(modules, optimizers, x, a, noise=0.0, nudge=0.0):
+    """Eq. 7-8, on disturbed faces if asked for."""
+    model = modules["model"]
+    if noise:
+        x = noisy(x, noise)
+    if nudge:
+        x.requires_grad_()
+        losses.attribute_cross_entropy(model(x), a).backward()
+        x = x.detach() + nudge * x.grad.sign()
+    loss = losses.attribute_cross_entropy(model(x), a)
     optimizers["model"].zero_grad()
     loss.backward()
     move(modules, optimizers)
@@ -99,7 +112,8 @@ def mapping_step(modules, optimizers, x, a, encoder, decoder, classifier, config
         z = encoder(x)
     z_hat = phi(a)
     x_hat = decoder(z_hat)
-    total, _ = losses.mapping(z, z_hat, x, x_hat, a, classifier(x_hat), d_fc(z_hat), d_conv(x_hat), config)
+    seen = noisy(x_hat, config.noise) if config.noise else x_hat
+    total, _ = losses.mapping(z, z_hat, x, x_hat, a, classifier(seen), d_fc(z_hat), d_conv(x_hat), config)
     optimizers["model"].zero_grad()
     total.backward()
 

@@ -59,12 +59,13 @@ def test_autoencoder_step_is_the_textbooks(accelerator, faces, k):
 
 
 def test_classifier_step_is_the_textbooks(accelerator, faces):
-    settings = config.ClassifierConfig(**SMALL, attributes=NAMES)
+    settings = config.ClassifierConfig(**SMALL, attributes=NAMES, nudge=0.02)
     state = training.classifier_state(settings, "cpu")
     modules = reference.plain(state.modules)
     rows = one_step(training.train_classifier(accelerator, state, *faces, settings), accelerator)
     x, a = next(reference.batches(*(part[rows] for part in faces), BATCH, "cpu"))
-    reference.classifier_step(modules, reference.optimizers(modules, settings.learning_rate), x, a)
+    optimizers = reference.optimizers(modules, settings.learning_rate)
+    reference.classifier_step(modules, optimizers, x, a, nudge=settings.nudge)
     assert_same_step(state, modules)
 
 
