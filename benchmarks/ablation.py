@@ -32,7 +32,7 @@ SHOWN = 8  # faces in a row of the picture
 class Variant:
     """`changes` of the config of the stage that is its `group`, "mapping" or "autoencoder", and of the `guide`, the
     classifier. The first one of a group is the reference of the others. `validation`: everything learns from train and
-    val, for as many steps as from train."""
+    val, for about as many steps as from train."""
 
     group: str
     changes: dict = field(default_factory=dict)

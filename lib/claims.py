@@ -187,7 +187,8 @@ def publish(results, folder):
     return table
 
 
-if __name__ == "__main__":
+def main():
+    """Publish what the runs have left in data/results/."""
     runs = config.start(show=False).folder.parents[1]
     finished = [path.parent for path in sorted(runs.glob("*/*/results/labels.csv")) if path.parts[-3] != "ci"]
     published = config.ROOT / "data" / "results"
@@ -198,3 +199,7 @@ if __name__ == "__main__":
         print(
             f"{runs}: no results on CelebA's attributes, or of profile ci alone, which mean nothing; nothing to publish"
         )
+
+
+if __name__ == "__main__":
+    main()

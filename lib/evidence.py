@@ -18,10 +18,8 @@ TABLES = (
     "recognition", "recognition_differences", "recognition_per_attribute", "sweep", "sweep_differences", "labels",
     "table1", "cost",
 )  # fmt: skip
-KEYS = (  # what tells the rows of a table apart, as far as it has these columns
-    "data", "profile", "n_train", "attributes", "protocol", "setting", "arm", "seed", "metric", "over", "attribute",
-    "fact", "system",
-)  # fmt: skip
+SETTING = ("data", "profile", "n_train", "attributes", "protocol", "setting")  # what tells studies apart
+KEYS = (*SETTING, "arm", "seed", "metric", "over", "attribute", "fact", "system")  # and the rows of a table
 
 
 @dataclass(frozen=True)
@@ -42,19 +40,29 @@ class Missing(Exception):
     """The result tables do not hold what the claim needs."""
 
 
+def read_table(path):
+    """A result table. Digests stay text, those too that look like a number."""
+    return pd.read_csv(path, dtype=dict.fromkeys(("study", "arm_network", "over_network"), str))
+
+
 def read_results(*folders):
     """The result tables in several folders, a dict of DataFrames; those that are not there are left out.
 
-    Where two folders hold the same row of the same setting, the first one's counts.
+    Where two folders hold the same row of the same setting, the first one's counts; and of one setting only rows of one
+    study, the one that comes first: another generator's rows do not mix with them.
     """
     results = {}
     for name in TABLES:
         paths = [Path(folder) / f"{name}.csv" for folder in folders]
-        found = [pd.read_csv(path) for path in paths if path.exists()]
+        found = [read_table(path) for path in paths if path.exists()]
         if found:
             table = pd.concat(found, ignore_index=True)
             keys = [column for column in KEYS if column in table]
-            results[name] = table.drop_duplicates(keys, ignore_index=True)
+            table = table.drop_duplicates(keys, ignore_index=True)
+            if "study" in table:
+                setting = table.groupby([column for column in SETTING if column in table], dropna=False)
+                table = table[table["study"] == setting["study"].transform("first")].reset_index(drop=True)
+            results[name] = table
     return results
 
 

@@ -269,8 +269,8 @@ class Study:
         path = self.folder / name
         with FileLock(path.with_suffix(".lock")):
             if path.exists():
-                old = pd.read_csv(path)
-                setting = ["data", "profile", "n_train", "attributes", "protocol", *({"setting"} & set(table))]
+                old = evidence.read_table(path)
+                setting = [column for column in evidence.SETTING if column in table]
                 same = (old[setting] == table[setting].iloc[0]).all(axis=1)
                 again = pd.MultiIndex.from_frame(old[keys]).isin(pd.MultiIndex.from_frame(table[keys]))
                 stale = old["study"] != self.digest

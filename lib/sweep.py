@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from lib import arms as arms_
-from lib import attributes, config, data, imbalance, metrics, recogniser, recognition, stages
+from lib import attributes, config, data, evidence, imbalance, metrics, recogniser, recognition, stages
 from lib.arms import Arm
 
 SEEDS = 3  # of the profile's
@@ -64,7 +64,9 @@ def pseudo_labels(context, rng):
     """
     pool = context.unlabelled.part("train")
     images = pool.images[~np.isin(pool.files, context.train.files)]
-    logits = recogniser.predict(stages.classifier(context.run, context.faces).model.to(context.device), images)
+    # A guide of Φ has learned from disturbed faces; a teacher of labels should not.
+    teacher = stages.classifier(context.run, context.faces, noise=0.0, nudge=0.0).model.to(context.device)
+    logits = recogniser.predict(teacher, images)
     prevalence = imbalance.prevalence(context.train.attributes)
     thresholds = [np.quantile(column, 1 - share) for column, share in zip(logits.T, prevalence, strict=True)]
     return context.with_train(images, logits > thresholds)
@@ -139,7 +141,7 @@ class SizedStudy(recognition.Study):
 
 
 def sized(run, n, unlabelled):
-    """`run` with `n` training faces, its stages trained for as many steps as with the profile's number.
+    """`run` with `n` training faces, its stages trained for about as many steps as with the profile's number.
 
     A stage makes at most `MOST_EPOCHS` times the profile's passes, so that with very few faces it stops earlier.
     `unlabelled` is how many faces the autoencoder learns from.
@@ -192,6 +194,7 @@ if __name__ == "__main__":
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="numbers of training faces")
     options = parser.parse_args()
     course = config.start(options.profile, options.data)
+    evidence.save_label_facts(course, data.load(course))
     for study in studies(course, "few labels" if options.few_labels else "fewer faces", options.sizes):
         study.table()
         study.intervals(over=None)

@@ -245,7 +245,7 @@ def nudged(classifier, x, a, most):
     """
     if not most:
         return x
-    x = x.requires_grad_()
+    x = x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(losses.attribute_cross_entropy(classifier(x), a), x)
     return x.detach() + most * gradient.sign()
 

@@ -75,6 +75,10 @@ def test_variants_share_what_they_may_share(run):
     assert folders[0][0] == folders[1][0] == stages.autoencoder(run, faces).folder != folders[2][0]
     assert len({mapping for _, mapping in folders}) == 3
     assert len(list(run.folder.glob("classifier-*"))) == 2  # seed 0 for the first two, seed 1 for a chain of its own
+    guides = {folder.name: stages.load(folder).config for folder in run.folder.glob("classifier-*")}
+    ablation.trained(run, faces, ablation.VARIANTS["the paper's guide"], 0)
+    (its,) = {folder.name for folder in run.folder.glob("classifier-*")} - set(guides)
+    assert stages.load(run.folder / its).config.nudge == 0 < min(config.nudge for config in guides.values())
     for stage in ablation.trained(run, faces, ablation.VARIANTS["train and val"], 0):
         recipe = checkpoints.describe(stage.folder)["recipe"]
         steps = 2 * (48 // stage.config.batch_size)

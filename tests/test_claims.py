@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lib import claims, evidence
+from lib import claims, config, evidence
 from lib.arms import ARMS
 from lib.evidence import Measured
 
@@ -147,6 +147,35 @@ def test_published_tables_come_back_and_the_newer_row_counts(tmp_path):
     stored = pd.read_csv(tmp_path / "data" / "claims.csv")
     assert tuple(stored.columns) == claims.COLUMNS
     assert stored["verdict"].tolist() == ledger["verdict"].tolist()
+
+
+def test_rows_of_another_generator_do_not_mix_with_newer_ones(tmp_path):
+    older = differences(("balancing", "none", -0.2, -0.3, -0.1), ("doubling", "none", 0, 0, 0)).assign(study="old")
+    elsewhere = differences(("balancing", "none", 0.1, 0, 0.2), data="faces64").assign(study="other")
+    newer = differences(("balancing", "none", 0.2, 0.1, 0.3)).assign(study="01234567")
+    for name, tables in (("run", [newer]), ("published", [older, elsewhere])):
+        (tmp_path / name).mkdir()
+        pd.concat(tables).to_csv(tmp_path / name / "recognition_differences.csv", index=False)
+    table = evidence.read_results(tmp_path / "run", tmp_path / "published")["recognition_differences"]
+    assert set(zip(table["data"], table["arm"], table["study"], strict=True)) == {
+        ("toy", "balancing", "01234567"), ("faces64", "balancing", "other"),
+    }  # fmt: skip
+
+
+def test_runs_on_other_attributes_are_not_published(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    results = tmp_path / "runs" / "mine" / "laptop" / "results"
+    results.mkdir(parents=True)
+    differences(("balancing", "none", 0.2, 0.1, 0.3), data="mine").to_csv(
+        results / "recognition_differences.csv", index=False
+    )
+    claims.main()
+    assert "nothing to publish" in capsys.readouterr().out and not (tmp_path / "data").exists()
+    label = pd.DataFrame({"fact": ["triples"], "value": [9880.0], "data": "toy", "profile": "laptop", "n_train": 9})
+    label.to_csv(results / "labels.csv", index=False)
+    claims.main()
+    assert (tmp_path / "data" / "results" / "claims.csv").exists()
 
 
 def test_of_single_attributes_only_what_is_read_is_published(tmp_path):

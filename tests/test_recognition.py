@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import arms, config, imbalance, metrics, recogniser, recognition, training
+from lib import arms, config, evidence, imbalance, metrics, recogniser, recognition, training
 from lib.arms import Arm
 from lib.data import FaceData
 from lib.recognition import Study
@@ -115,6 +115,14 @@ def test_rows_of_a_retuned_arm_go_and_those_of_a_stranger_stay(run, faces, monke
     table, differences = (pd.read_csv(run.folder / "results" / f"recognition{of}.csv") for of in ("", "_differences"))
     assert set(table["arm"]) == set(differences["arm"]) == {"none", "mine"}
     assert set(differences["over"]) == {"none"}
+
+
+def test_digests_that_look_like_numbers_stay_what_they_are(run, faces, monkeypatch):
+    monkeypatch.setattr(Study, "network_digest", lambda self, arm: "01234567")
+    study = Study(run, faces, ["none"], seeds=[0])
+    study.table()
+    Study(run, faces, ["majority"], seeds=[0]).table()
+    assert set(evidence.read_table(run.folder / "results" / "recognition.csv")["arm"]) == {"none", "majority"}
 
 
 def test_studies_that_differ_in_protocol_or_size_share_a_table(run, faces):

@@ -244,6 +244,10 @@ def test_too_few_faces_for_a_batch(accelerator):
 
 def test_learning_rate_halves_when_convergence_stalls(accelerator, faces):
     state = training.autoencoder_state(AUTOENCODER, "cpu")
+    rate = AUTOENCODER.learning_rate
+    for progress, expected in ((1.0, rate), (0.99, rate), (0.995, rate / 2), (0.98, rate / 2)):
+        state.schedulers["critic"].step(progress)
+        assert state.optimizers["critic"].param_groups[0]["lr"] == expected
     for _ in range(20):
         state.schedulers["critic"].step(1.0)  # no progress at all
     assert state.optimizers["critic"].param_groups[0]["lr"] == AUTOENCODER.learning_rate / 8  # the floor
