@@ -89,7 +89,7 @@ judge is {judge}.
 
 ## Limits
 
-Φ takes no noise: a label vector has one face, near to the mean of all people who carry it. Labels that nobody carries
+Φ takes no noise: a label vector has one face, whoever carries it, and no person in it. Labels that nobody carries
 together are answered, too, and mean nothing. Attributes are labels that were given to pictures, not truths about
 people; generated faces show nobody. Do not use these weights to judge anybody.
 

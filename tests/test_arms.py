@@ -70,6 +70,7 @@ def context(run, faces):
 REAL_PLUS = {
     "flip 2x": 80, "crop 4x": 160, "doubling": 80, "doubling 1.5x": 60, "doubling 3x": 120, "balancing": 80,
     "balancing 1.5x": 60, "balancing 3x": 120, "reconstructions": 80, "editing": 80, "residual": 80,
+    "residual, linear": 80,
 }  # fmt: skip
 
 
@@ -103,6 +104,17 @@ def test_edited_faces_carry_observed_labels_and_keep_what_phi_does_not_know(cont
         sources = (np.arange(40)[:, None] - 50 * faces.attributes[:40]) % 256
         assert all((row % 256 == sources).all(axis=1).any() for row in rest)
         assert not np.array_equal(a[40:], faces.attributes[:40])
+
+
+def test_no_label_goes_along_with_what_the_linear_map_leaves_over(context, faces):
+    a = faces.attributes[:40]
+    rest = context.z - context.linear(a)
+    assert torch.allclose(torch.from_numpy(a - a.mean(axis=0)).float().T @ rest, torch.zeros(a.shape[1], 5), atol=1e-4)
+    assert rest.std() > 0.1
+    images, new = built("residual, linear", context)
+    borrowed = images[40:, 0, 0, :5].astype(int) - 50 * new[40:]
+    possible = (10 * rest.numpy()).round().astype(int) % 256
+    assert all(np.abs((row % 256 - possible + 128) % 256 - 128).max(axis=1).min() <= 1 for row in borrowed)
 
 
 def test_editing_changes_fewer_labels_than_a_borrowed_residual(context, faces, monkeypatch):
