@@ -66,3 +66,8 @@ def test_commit_outside_a_checkout_is_unknown(monkeypatch, tmp_path):
     monkeypatch.setattr(config, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert config.commit() == "unknown"
+
+
+def test_the_guide_sees_generated_faces_through_the_noise_it_has_learned_with():
+    for profile in config.PROFILES.values():
+        assert profile.mapping.noise == profile.classifier.noise

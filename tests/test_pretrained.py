@@ -100,6 +100,14 @@ def test_what_ships_can_be_loaded_and_says_what_may_be_done_with_it(name):
     assert "+" not in checkpoints.describe(ready.folder / "mapping")["recipe"]["commit"]
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_was_made_by_its_recipe(name):
+    for stage in pretrained.STAGES:
+        expected, shipped = getattr(pretrained.RECIPES[name], stage), getattr(pretrained.load(name), stage).config
+        known = {"attributes": shipped.attributes} if stage != "autoencoder" else {}
+        assert shipped == dataclasses.replace(expected, **known)
+
+
 def test_the_weights_of_drawn_faces_read_faces_and_paint_what_they_are_asked_for():
     ready = pretrained.load("toy")
     images, a = toyfaces.faces(64, start=data.TOY_STARTS["test"], size=ready.size)
