@@ -174,6 +174,9 @@ def curves(log, panels, smooth=1):
     log      DataFrame with a column `step`, as in a stage's log.csv
     panels   title -> list of columns
     smooth   rows to average; the rows themselves stay visible behind
+
+    A rare spike, far above 99 % of the values, does not press all else flat: it leaves the picture, and its height is
+    written where it leaves.
     """
     across = 2 if len(panels) == 4 else min(len(panels), 3)
     down = -(-len(panels) // across)
@@ -189,6 +192,14 @@ def curves(log, panels, smooth=1):
         ax.set(title=title, xlabel="step")
         if len(columns) > 1:
             ax.legend()
+        low, usual = log[columns].min(axis=None), log[columns].stack().quantile(0.99)
+        highest = log[columns].max(axis=1)
+        span = usual - low
+        top = usual + 0.5 * span
+        if highest.max() > top + span:
+            ax.set_ylim(low - 0.1 * span, top)
+            where = (log["step"][highest.idxmax()], top)
+            ax.annotate(f"to {highest.max():.2g}", where, (3, -2), textcoords="offset points", fontsize=7, va="top")
     for ax in axes.flat[len(panels) :]:
         ax.remove()
     return fig

@@ -123,6 +123,16 @@ def test_contact_sheet_shows_off_left_of_on():
 # --- Training ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_rare_spike_leaves_the_picture_and_its_height_is_written():
+    log = pd.DataFrame({"step": range(300), "loss": np.linspace(1.0, 0.5, 300)})
+    (ax,) = plots.curves(log, {"Loss": ["loss"]}).axes
+    assert ax.get_ylim()[1] > 1.0 and not ax.texts
+    log.loc[200, "loss"] = 40.0
+    (ax,) = plots.curves(log, {"Loss": ["loss"]}).axes
+    assert 0.4 < ax.get_ylim()[0] < 0.5 and 1.0 < ax.get_ylim()[1] < 1.5
+    assert [(text.get_text(), text.xy[0]) for text in ax.texts] == [("to 40", 200)]
+
+
 def test_curves_draw_each_column_and_its_running_mean():
     log = pd.DataFrame({"step": [10, 20, 30], "real": [0.0, 3.0, 6.0], "fake": [1.0, 1.0, 1.0]})
     fig = plots.curves(log, {"Errors": ["real", "fake"], "Fakes": ["fake"]}, smooth=3)
