@@ -41,6 +41,9 @@ def table1(run, faces, seed):
     for name, obtain in comparison.GENERATORS.items():
         with watched(run, faces, frame, name):
             trained = last_stage(run, faces, name, seed)
+        if "obedience" not in trained.log:
+            print(f"{name}: trained before and unwatched, so nobody knows how soon it obeyed; delete {trained.folder} "
+                  "to have it trained again")  # fmt: skip
         made = checkpoints.describe(trained.folder)["recipe"]
         row = {"system": name} | frame.row(obtain(run, faces, seed=seed)) | {
             "images_trained": made["steps"] * trained.config.batch_size, "stage": trained.folder.name,
