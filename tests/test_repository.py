@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from test_notebooks import MACHINE_PATH, PACKAGE_HOST, dead_links, without_code
 
+from lib import config
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -85,3 +87,11 @@ def test_readme_shows_what_was_measured():
             difference = "" if arm == "none" else "{:+.1f} ({:+.1f} to {:+.1f})".format(*rest)
             expected += [f"{mean:.1f}", difference]
         assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_readme_lists_every_notebook_with_its_minutes():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[\d\d .*\]\(notebooks/(\w+)\.ipynb\) \|.*\| ([\d.]+) \|$", text, re.M)
+    minutes = config.PROFILES["laptop"].minutes
+    assert dict(listed) == {name: f"{value:g}" for name, value in minutes.items()}
+    assert set(minutes) == {path.stem for path in ROOT.glob("notebooks/*.ipynb")}
