@@ -135,9 +135,9 @@ PROFILES = {
             "04_mapping": 2.5,
             "05_augmentation": 0.2,
             "06_evaluation": 4.4,
-            "07_compared_systems": 10.5,
-            "08_past_the_paper": 0.4,
-            "09_full_scale": 0.4,
+            "07_compared_systems": 7.5,
+            "08_past_the_paper": 0.3,
+            "09_full_scale": 0.2,
         },
     ),
     "paper": Profile(  # the paper's sizes
