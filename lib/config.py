@@ -82,6 +82,7 @@ class MappingConfig:
     epochs: float = 8
     batch_size: int = 16
     learning_rate: float = 1e-4
+    halvings: int = 0  # of the rate, evenly spread; the paper's first would come at step 200,000, after its 8 epochs
     seed: int = 0
 
 
@@ -117,7 +118,7 @@ PROFILES = {
         DataConfig(size=32, train=256, val=64, test=64),
         AutoencoderConfig(size=32, filters=4, critic_filters=4, epochs=1),
         ClassifierConfig(size=32, filters=4, noise=0.3, nudge=0.02, epochs=1),
-        MappingConfig(size=32, filters=4, noise=0.3, epochs=1),
+        MappingConfig(size=32, filters=4, noise=0.3, epochs=1, halvings=4),
         RecognitionConfig(filters=4, steps=8, batch_size=32, seeds=(0, 1), sizes=(64, 128), few_labels=(64,)),
     ),
     "laptop": Profile(  # a student sees it work
@@ -125,7 +126,7 @@ PROFILES = {
         DataConfig(size=32, train=8000, val=1000, test=2000),
         AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=12, learning_rate=1e-3),
         ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
-        MappingConfig(size=32, filters=16, noise=0.3, epochs=5, learning_rate=5e-4),
+        MappingConfig(size=32, filters=16, noise=0.3, epochs=5, learning_rate=1e-3, halvings=4),
         RecognitionConfig(filters=16, steps=800, learning_rate=1e-3),
         minutes={
             "00_start": 0.2,

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lib import losses, models
 from lib.data import to_float
@@ -281,8 +281,7 @@ def mapping_state(config, device):
     )
     modules = models.placed(modules, device)
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
-    schedulers = {name: StepLR(optimizer, 200_000, gamma=0.5) for name, optimizer in optimizers.items()}
-    return TrainingState(modules, optimizers, schedulers)
+    return TrainingState(modules, optimizers)
 
 
 def train_mapping(accelerator, state, images, a, z, decoder, classifier, config):
@@ -308,9 +307,9 @@ def train_mapping(accelerator, state, images, a, z, decoder, classifier, config)
             total, parts = losses.mapping(
                 z[batch], z_hat, x, x_hat, labels, attribute_logits, feature_logits, image_logits, config
             )
+        for optimizer in state.optimizers.values():
+            optimizer.param_groups[0]["lr"] = config.learning_rate * 0.5 ** (state.step * (config.halvings + 1) // stop)
         descend(accelerator, total + feature_loss + image_loss, *state.optimizers.values())
-        for scheduler in state.schedulers.values():
-            scheduler.step()
         state.step += 1
         yield averaged(
             accelerator, **parts, total=total, feature_discriminator=feature_loss, image_discriminator=image_loss

@@ -1,7 +1,9 @@
 """What a reader cannot see in a loop: who gets gradients, that it learns, repeats itself, and resumes exactly."""
 
 import copy
+import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -14,7 +16,7 @@ N, SIZE, NAMES = 32, 32, ("a", "b", "c")
 SMALL = {"size": SIZE, "filters": 2, "batch_size": 8, "epochs": 1, "learning_rate": 1e-3}
 AUTOENCODER = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2)
 CLASSIFIER = config.ClassifierConfig(**SMALL, attributes=NAMES, noise=0.3, nudge=0.02)
-MAPPING = config.MappingConfig(**SMALL, attributes=NAMES, embedding=8, noise=0.3)
+MAPPING = config.MappingConfig(**SMALL, attributes=NAMES, embedding=8, noise=0.3, halvings=1)
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +253,15 @@ def test_learning_rate_halves_when_convergence_stalls(accelerator, faces):
     for _ in range(20):
         state.schedulers["critic"].step(1.0)  # no progress at all
     assert state.optimizers["critic"].param_groups[0]["lr"] == AUTOENCODER.learning_rate / 8  # the floor
+
+
+def test_learning_rate_of_the_mapping_halves_evenly(accelerator, faces):
+    settings = dataclasses.replace(MAPPING, halvings=3, epochs=4)
+    state, steps = loop("mapping", accelerator, faces, settings)
+    rates = [[optimizer.param_groups[0]["lr"] for optimizer in state.optimizers.values()] for _ in steps]
+    assert len(rates) == training.steps_of(settings, len(faces[0])) and len(rates) % 4 == 0
+    expected = settings.learning_rate * 0.5 ** np.repeat(range(4), len(rates) // 4)
+    assert rates == [[rate] * 3 for rate in expected]
 
 
 def test_log_loss_option_trains_and_an_unknown_one_is_refused(accelerator, faces):
