@@ -48,6 +48,7 @@ VARIANTS = {
     "no reconstruction of embeddings": Variant("mapping", {"weight_reconstruction_embedding": 0.0}),
     "no perceptual loss": Variant("mapping", {"weight_perceptual": 0.0}),
     "non-saturating": Variant("mapping", {"saturating": False}),
+    "constant rate": Variant("mapping", {"halvings": 0}),
     "the paper's guide": Variant("mapping", {"noise": 0.0}, {"noise": 0.0, "nudge": 0.0}),
     "short autoencoder": Variant("autoencoder"),
     "log loss instead of BEGAN's": Variant("autoencoder", {"adversarial": "log"}),

@@ -52,6 +52,7 @@ def test_others_change_what_their_names_say():
     assert changes == {
         "full objective": {},
         "non-saturating": {"saturating": not FULL.saturating},
+        "constant rate": {"halvings": 0},
         "the paper's guide": {"noise": 0.0},
         "short autoencoder": {},
         "log loss instead of BEGAN's": {"adversarial": "log"},
