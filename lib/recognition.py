@@ -8,7 +8,7 @@ Every trained network leaves its answers, not its weights, in one file under `re
 holds a digest of all that decided them, so a stopped study goes on where it was and a changed one starts anew. A
 network meets the test faces once, after its last step; thresholds and sizes are chosen on the validation faces.
 
-As a script it runs every arm, then the protocols of Tables 3 and 2 (same epochs):
+As a script it runs every arm, then the protocols of Tables 3 and 2 (same epochs). Started twice, it shares the work:
 
     python -m lib.recognition --profile laptop --data toy
 """
@@ -22,7 +22,7 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from lib import arms as arms_
@@ -105,14 +105,17 @@ class Study:
         """`network_digest` of every arm by name."""
         return {name: self.network_digest(arm) for name, arm in (arms_.ARMS | self.arms).items()}
 
-    def answers(self, arm, seed):
-        """Answers of the network of `arm` (a name) trained from `seed`: read from its file, or trained now."""
+    def answers(self, arm, seed, wait=True):
+        """Answers of the network of `arm` (a name) trained from `seed`: read from its file, or trained now.
+
+        While another process trains it, this one waits, or raises filelock.Timeout with `wait=False`.
+        """
         arm = self.arms[arm]
         name = f"{arm.build.__name__}-{self.network_digest(arm)}-{seed}"
         if name not in self.memory:
             path = self.folder / "recognition" / f"{name}.npz"
             checkpoints.writable(path.parent)
-            with FileLock(path.with_suffix(".lock")):
+            with FileLock(path.with_suffix(".lock"), timeout=-1 if wait else 0):
                 if not path.exists():
                     self._train(arm, seed, path)
             with np.load(path) as file:
@@ -150,18 +153,26 @@ class Study:
             np.savez(file, val=val.astype(np.float16), test=test.astype(np.float16), recipe=json.dumps(recipe))
 
     def train(self):
-        """Train what is missing, seed by seed, so that every arm has its first seed early. Arms that cannot be made
-        from this data are dropped with a line that says why."""
+        """Train what is missing, seed by seed, so that every arm has its first seed early; what other processes are
+        training meanwhile comes last, so that several share the work. Arms that cannot be made from this data are
+        dropped with a line that says why."""
         todo = [] if self.trained else [(name, seed) for seed in self.seeds for name in self.arms]
-        with tqdm(todo, desc="study", unit="network", disable=not todo) as bar:
-            for name, seed in bar:
-                bar.set_postfix_str(f"{name}, seed {seed}")
-                if name in self.arms:
+        with tqdm(total=len(todo), desc="study", unit="network", disable=not todo) as bar:
+            for wait in (False, True):
+                busy = []
+                for name, seed in todo:
+                    bar.set_postfix_str(f"{name}, seed {seed}")
                     try:
-                        self.answers(name, seed)
+                        if name in self.arms:
+                            self.answers(name, seed, wait)
                     except arms_.Unavailable as reason:
                         print(f"left out  {name}: {reason}")
                         del self.arms[name]
+                    except Timeout:
+                        busy.append((name, seed))
+                        continue
+                    bar.update()
+                todo = busy
         self.trained = True
 
     @property

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from lib import arms, config, evidence, imbalance, metrics, recogniser, recognition, training
 from lib.arms import Arm
@@ -74,6 +75,24 @@ def test_every_arm_takes_the_same_number_of_steps(run, faces, monkeypatch):
 def test_same_epochs_give_larger_sets_more_steps(run, faces, trainings):
     Study(run, faces, ["none", "flip 2x", "flip 4x"], seeds=[0], same_epochs=True).train()
     assert trainings == [(3, 32), (6, 64), (12, 128)]
+
+
+def test_what_another_process_is_training_comes_last(run, faces, monkeypatch):
+    study = Study(run, faces, ["none", "resampling"], seeds=[0])
+    folder = study.folder / "recognition"
+    folder.mkdir(parents=True)
+    other = FileLock(folder / f"original-{study.network_digest(study.arms['none'])}-0.lock")
+    other.acquire()
+    train, real = recogniser.train, []
+
+    def spy(model, images, *rest):
+        real.append(np.array_equal(images, study.context.train.images))
+        other.release()
+        return train(model, images, *rest)
+
+    monkeypatch.setattr(recogniser, "train", spy)
+    study.train()
+    assert real == [False, True]
 
 
 def test_finished_networks_are_found_again_and_a_stopped_study_goes_on(run, faces, trainings, monkeypatch):
@@ -203,7 +222,7 @@ def answering(monkeypatch, faces, rights):
     """Make each arm answer the truth, except for one attribute in a share of the test faces."""
     a = {part: faces.part(part).attributes for part in ("val", "test")}
 
-    def answers(self, arm, seed):
+    def answers(self, arm, seed, wait=True):
         test = np.where(a["test"], 1.0, -1.0)
         test[: rights[arm], 0] *= -1
         return recognition.Answers(np.where(a["val"], 1.0, -1.0), test, a["val"], a["val"].mean(0), {"steps": 0})
