@@ -5,14 +5,13 @@
 the one with the most training faces.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib import arms, attributes, augmentation, checkpoints, folders, tables
+from lib import arms, attributes, augmentation, checkpoints, folders, metrics, tables
 
 TABLES = (
     "recognition", "recognition_differences", "recognition_per_attribute", "sweep", "sweep_differences", "labels",
@@ -30,6 +29,10 @@ class Measured:
     low: float
     high: float
     recipe: str
+
+    def __post_init__(self):
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"no interval around {self.value}: [{self.low}, {self.high}] ({self.recipe})")
 
 
 class Untestable(Exception):
@@ -133,13 +136,16 @@ def gain(arm, over="none", scale=100.0, **setting):
     return measure
 
 
-def accuracy(arm, **setting):
-    """Accuracy of `arm` in percent. Only CelebA's faces can be compared with a printed accuracy."""
+def accuracy(arm, at_scale=True, **setting):
+    """Accuracy of `arm` in percent. A printed accuracy can be compared on CelebA only, and unless it is a bound
+    (`at_scale=False`) at profile `paper` only."""
 
     def measure(results):
-        return _row(
-            results, "recognition_differences", 100.0, celeba=True, arm=arm, over="-", metric="accuracy", **setting
-        )
+        where = {"arm": arm, "over": "-", "metric": "accuracy"} | setting
+        table = _table(results, "recognition_differences", celeba=True, **where)
+        if at_scale and not (table["profile"] == "paper").any():
+            raise Untestable("an accuracy at the paper's scale can only be compared at profile paper")
+        return _row(results, "recognition_differences", 100.0, celeba=True, **where)
 
     return measure
 
@@ -157,7 +163,7 @@ def share_improved(arm, over="none"):
     """Percent of the attributes whose accuracy `arm` improves for certain; low and high: all doubts against, for it."""
 
     def measure(results):
-        table = _of_one_run(_table(results, "recognition_per_attribute", arm=arm, over=over, protocol="same steps"))
+        table = _of_one_run(_table(results, "recognition_per_attribute", arm=arm, over=over))
         better, worse = 100 * (table["low"] > 0).mean(), 100 * (table["high"] < 0).mean()
         return Measured(100 * (table["difference"] > 0).mean(), better, 100 - worse, _recipe(table.iloc[0]))
 
@@ -165,14 +171,28 @@ def share_improved(arm, over="none"):
 
 
 def chosen_size(results):
-    """How many times as large the training set is that validation accuracy chooses."""
-    table = _of_one_run(_table(results, "recognition", attributes=None, protocol="same steps"))
-    rows = table[table["arm"].str.fullmatch("none|balancing( .*x)?")]
-    if rows["arm"].nunique() < 4:
+    """How many times as large the training set is that validation accuracy chooses; low and high: seed by seed."""
+    return _size(results, lambda rows: _times(rows, "accuracy_val"))
+
+
+def best_size_on_test(results):
+    """How much larger, in times the training faces, the size is that is best on the test faces."""
+    return _size(results, lambda rows: _times(rows, "accuracy") - _times(rows, "accuracy_val"))
+
+
+def _size(results, measure):
+    table = _of_one_run(_table(results, "recognition"))
+    rows = table[table["arm"].isin(arms.SIZES)]
+    if rows["arm"].nunique() < len(arms.SIZES):
         raise Missing
-    chosen = rows[rows["arm"] == arms.best_size(rows)].iloc[0]
-    times = chosen["n_images"] / chosen["n_train"]
-    return Measured(times, times, times, _recipe(chosen))
+    of_seeds = [measure(rows[rows["seed"] == seed]) for seed in rows["seed"].unique()]
+    value = measure(rows)
+    return Measured(value, min(value, *of_seeds), max(value, *of_seeds), _recipe(rows.iloc[0]))
+
+
+def _times(rows, by):
+    best = rows[rows["arm"] == arms.best_size(rows, by)].iloc[0]
+    return best["n_images"] / best["n_train"]
 
 
 def label(fact):
@@ -186,26 +206,31 @@ def label(fact):
 
 def times_ours(system):
     """How many times as large as ours the Fréchet distance of a system is (in a classifier's features: not FID), from
-    table1.csv; low and high are the ratios of extremes over the seeds."""
+    table1.csv: the geometric mean over seeds and Student's interval. One seed leaves everything open."""
 
     def measure(results):
         table = _of_one_run(_table(results, "table1"))
-        theirs, ours = (table.loc[table["system"] == name, "frechet_classifier"] for name in (system, "ours"))
-        if theirs.empty or ours.empty:
+        distance = table.pivot(index="seed", columns="system", values="frechet_classifier")
+        if not {system, "ours"} <= set(distance):
             raise Missing
-        ratios = theirs.mean() / ours.mean(), theirs.min() / ours.max(), theirs.max() / ours.min()
-        return Measured(*ratios, _recipe(table.iloc[-1]))
+        logs = np.log(distance[system] / distance["ours"]).dropna()
+        value, low, high = np.exp(metrics.over_seeds(logs))
+        if len(logs) == 1:
+            low, high = 0.0, np.inf
+        return Measured(value, low, high, _recipe(table.iloc[-1]))
 
     return measure
 
 
-def training_times_ours(system):
-    """How many times the operations of ours, all stages, a system's training as published takes, from cost.csv."""
+def training_times(system, *stages):
+    """How many times the operations of these stages of ours a system's training as published takes, from cost.csv."""
 
     def measure(results):
         table = _of_one_run(_table(results, "cost"))
         operations = table.set_index("system")["published_tflop"]
-        times = operations[system] / operations["ours, all stages"]
+        if not {system, *stages} <= set(operations.index):
+            raise Missing
+        times = operations[system] / operations[list(stages)].sum()
         return Measured(times, times, times, _recipe(table.iloc[0]))
 
     return measure
@@ -243,8 +268,6 @@ def _of_one_run(table):
 
 
 def _row(results, name, scale, celeba=False, **where):
-    if name.startswith("recognition"):
-        where = {"protocol": "same steps"} | where
     row = _of_one_run(_table(results, name, celeba, **where)).iloc[-1]
     value = "mean" if where.get("over") == "-" else "difference" if name.startswith("recognition") else "value"
     low, high = (row["low"], row["high"]) if "low" in row else (row[value], row[value])
@@ -280,8 +303,9 @@ def label_facts(a, names, seed=0):
     first = count("Attractive", "No_Beard", "Young")
     second = count("Mouth_Slightly_Open", "Oval_Face", "Receding_Hairline")
     facts = {"triple 1": first, "triple 2": second, "ratio of triples": first / max(second, 1)}
-    facts["triples"] = math.comb(len(names), 3)
     n = len(a)
+    together = [np.triu(attributes.cooccurrence(a[a[:, k], :k]), 1) > 0 for k in range(len(names))]  # (i, j), i < j < k
+    facts["triples"] = sum(pairs.sum() for pairs in together)
     sets = {
         "doubling": augmentation.random_doubling(a, rng),
         "balancing": augmentation.dynamic_balancing(a, n, rng)[0],
@@ -293,7 +317,7 @@ def label_facts(a, names, seed=0):
     pairs = np.triu_indices(len(names), k=1)
     real = attributes.cooccurrence(a)
     rarest = np.argsort(real[pairs], kind="stable")[:40]
-    spread = {}
+    rare, every = {}, {}
     for strategy, new in sets.items():
         both = real + attributes.cooccurrence(new)
         counts = np.diag(both)
@@ -301,10 +325,13 @@ def label_facts(a, names, seed=0):
         facts[f"std, {strategy}"] = counts.std(ddof=1)
         if len(new):
             facts[f"impossible rows, {strategy}"] = attributes.impossible(new, names).mean()
-        spread[strategy] = both[pairs][rarest].std(ddof=1)
+        rare[strategy], every[strategy] = both[pairs][rarest].std(ddof=1), both[pairs].std(ddof=1)
     for what in ("std", "minimum", "maximum"):
         facts[f"{what} change"] = facts[f"{what}, balancing"] - facts[f"{what}, doubling"]
-    facts["std of rare pairs, doubling / balancing"] = spread["doubling"] / spread["balancing"]
+    facts["std of the 40 rarest pairs, doubling / balancing"] = rare["doubling"] / rare["balancing"]
+    facts["std of all pairs, every face twice / balancing"] = every["every face twice"] / every["balancing"]
+    growth = (real + attributes.cooccurrence(sets["doubling"])).diagonal() / real.diagonal().clip(1)
+    facts["doubled"] = 100 * (abs(growth - 2) <= 0.2).mean()
     return pd.Series(facts, dtype=float)
 
 
@@ -329,11 +356,13 @@ def save_label_facts(run, faces):
     if set(faces.names) != set(attributes.CELEBA):
         return None
     a, names = faces.part("train").attributes, faces.names
-    layout = None if run.source == "toy" else folders.find(run.source)
+    layout, sizes = None if run.source == "toy" else folders.find(run.source), {}
     if isinstance(layout, folders.CelebA):  # its labels are all there, even where images are missing
         images, values, names = tables.celeba_attributes(layout.tables[0])
-        a = values[tables.celeba_split(layout.tables[1], images) == "train"]
-    facts = label_facts(a, names, run.seed)
+        split = tables.celeba_split(layout.tables[1], images)
+        a = values[split == "train"]
+        sizes = {"faces for validation": (split == "val").sum(), "faces for test": (split == "test").sum()}
+    facts = pd.concat([label_facts(a, names, run.seed), pd.Series(sizes, dtype=float)])
     table = facts.rename_axis("fact").reset_index(name="value").assign(**run.recipe(n_train=len(a)))
     with checkpoints.atomic(run.folder / "results" / "labels.csv") as path:
         table.to_csv(path, index=False)

@@ -56,7 +56,8 @@ class Study:
     seeds        of initial weights, batches and drawn labels; default those of the profile. The generator is one and
                  the same for all seeds: the intervals do not tell how another training of it would have come out
     same_epochs  False: every arm takes the profile's number of steps. True: as many passes over its own training set
-                 as `none` takes over the real faces, so larger sets get more steps (the paper's protocol)
+                 as `none` takes over the real faces, so larger sets get more steps (probably the paper's protocol: it
+                 does not say)
     targets      names of the attributes to recognise; default all. Generators still know all of them
     attgan       True: recognise with `attgan_classifier` instead of the paper's Classifier
     context      what the arms are made of; default a Context of this run and these faces
@@ -298,13 +299,14 @@ class Study:
 
 
 def full(run, faces):
-    """Every arm; Table 3 where the data has the 13 attributes; Table 2's arms by the same epochs. Yields studies."""
+    """Yields studies: every arm; Table 3 where the data has the 13 attributes; Table 2's arms by the same epochs, and
+    beside them what more steps alone are worth, and more real faces."""
     yield Study(run, faces, arms_.ARMS)
     if set(attributes.ATTGAN) <= set(faces.names):
         table_3 = ("none", "majority", "doubling", "balancing")
         yield Study(run, faces, table_3, targets=attributes.ATTGAN, attgan=True)
     table_2 = [name for name, arm in arms_.ARMS.items() if arm.group in ("reference", "traditional", "the paper's")]
-    yield Study(run, faces, table_2, same_epochs=True)
+    yield Study(run, faces, [*table_2, "every face twice", "more real faces"], same_epochs=True)
 
 
 if __name__ == "__main__":
