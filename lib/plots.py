@@ -301,6 +301,8 @@ def pair_counts(sets, names, title, most=40):
         ax.set_xticks(range(len(rows)), labels, rotation=90, fontsize=8)
         ax.set(title=f"{which.format(len(rows))} of {len(order):,} pairs", ylabel="number of faces")
     axes[0].legend()
+    axes[1].set_yscale("symlog", linthresh=1)  # what balancing adds would press the others to zero
+    axes[1].set_ylabel("number of faces, logarithmic")
     fig.suptitle(title, fontsize=11)
     return fig
 
