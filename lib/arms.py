@@ -195,7 +195,7 @@ def resampled(context, rng):
 
 
 def more_real(context, rng, times=2):
-    """The oracle: training faces and as many other real ones (drawn faces: fresh ones) as a generator would add."""
+    """The yardstick: training faces and as many other real ones (drawn faces: fresh ones) as a generator would add."""
     run, train, n = context.run, context.train, extra(context, times)
     cache = run.folder.parent / "cache"
     if run.source == "toy":
@@ -309,7 +309,7 @@ TABLE = [
     Arm("every face twice", "controls", repeated),
     Arm("generated only", "controls", generated_only),
     Arm("reconstructions", "controls", reconstructions),
-    Arm("more real faces", "oracle", more_real),
+    Arm("more real faces", "yardstick", more_real),
 ]
 ARMS = {arm.name: arm for arm in TABLE}
 
@@ -327,6 +327,7 @@ REFERENCES = (
     "erase 2x",
     "DCGAN, balancing",
     "StarGAN, balancing",
+    "every face twice",
 )
 
 

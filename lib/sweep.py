@@ -27,8 +27,8 @@ from lib.arms import Arm
 
 SEEDS = 3  # of the profile's
 MOST_EPOCHS = 4  # times the profile's: what a stage may take to make up for few faces
-ORACLE = "more real faces"
-SHARE = "share of the oracle's gain"  # the name of this number in column `metric`
+YARDSTICK = "more real faces"
+SHARE = "share of the yardstick's gain"  # the name of this number in column `metric`
 
 
 #: What a pilot found before this code, to be confirmed or refuted.
@@ -93,12 +93,12 @@ def linear_probe(context, images, a, strength=0.1):
 
 BOTH = ("none", "tuned thresholds", "balancing", "editing", "residual")
 ARMS = {
-    "fewer faces": (*BOTH, "reconstructions", ORACLE),
+    "fewer faces": (*BOTH, "reconstructions", YARDSTICK),
     "few labels": (
         *BOTH,
         Arm("linear probe", "rivals", fit=linear_probe),
         Arm("pseudo-labels", "rivals", pseudo_labels),
-        ORACLE,
+        YARDSTICK,
     ),
 }
 
@@ -119,21 +119,21 @@ class SizedStudy(recognition.Study):
         return super().labelled(table, setting=self.setting, **recipe)
 
     def shares(self, metric="balanced_accuracy_tuned"):
-        """How much of the oracle's gain over `none` each arm reaches: a row per arm with `mean`, `low`, `high`.
+        """How much of the yardstick's gain over `none` each arm reaches: a row per arm with `mean`, `low`, `high`.
 
         1 is as good as the same number of real faces, below 0 is worse than none. NaN where it is not certain that the
-        oracle gains at all. Also merged into `results/sweep_differences.csv`. Raises KeyError if it has no oracle.
+        yardstick gains at all. Also merged into `results/sweep_differences.csv`. Raises KeyError without a yardstick.
         """
         self.train()
         none = self.contributions("none", metric)
         gained = {name: self.contributions(name, metric) - none for name in self.arms}
         rows = []
-        for name in sorted(gained.keys() - {"none", ORACLE}):
-            both = np.stack([gained[name], gained[ORACLE]], axis=-1)
-            ours, oracle = metrics.bootstrap_means(both, np.random.default_rng(0)).T
+        for name in sorted(gained.keys() - {"none", YARDSTICK}):
+            both = np.stack([gained[name], gained[YARDSTICK]], axis=-1)
+            ours, real = metrics.bootstrap_means(both, np.random.default_rng(0)).T
             share = [np.nan] * 3
-            if np.quantile(oracle, 0.025) > 0:
-                share = [gained[name].mean() / gained[ORACLE].mean(), *np.quantile(ours / oracle, [0.025, 0.975])]
+            if np.quantile(real, 0.025) > 0:
+                share = [gained[name].mean() / gained[YARDSTICK].mean(), *np.quantile(ours / real, [0.025, 0.975])]
             rows.append([name, self.arms[name].group, SHARE, metric, *share])
         table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "low", "high"])
         table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
@@ -198,6 +198,6 @@ if __name__ == "__main__":
     for study in studies(course, "few labels" if options.few_labels else "fewer faces", options.sizes):
         study.table()
         study.intervals(over=None)
-        if ORACLE in study.arms:
+        if YARDSTICK in study.arms:
             study.shares()
         print(study.intervals().query("metric == 'balanced_accuracy_tuned'").to_string(index=False))

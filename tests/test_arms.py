@@ -132,7 +132,7 @@ def test_resampling_favours_rare_values(context, faces):
     assert draws > 1.5 * faces.attributes[:40, 3].mean()
 
 
-def test_the_oracle_draws_faces_of_nobody_in_the_training_set(run):
+def test_the_yardstick_draws_faces_of_nobody_in_the_training_set(run):
     few = data.load(run)
     context = Context(run, few)
     images, a = built("more real faces", context)
@@ -141,7 +141,7 @@ def test_the_oracle_draws_faces_of_nobody_in_the_training_set(run):
     assert not known & {image.tobytes() for image in images[40:]}
 
 
-def test_the_oracle_says_when_no_face_is_held_back(run, faces, monkeypatch):
+def test_the_yardstick_says_when_no_face_is_held_back(run, faces, monkeypatch):
     monkeypatch.setattr(data, "read", lambda *_: faces)
     real = dataclasses.replace(run, source="/faces")
     with pytest.raises(arms.Unavailable, match="only 0 of 40"):

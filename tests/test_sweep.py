@@ -137,9 +137,9 @@ def test_the_autoencoder_learns_from_unlabelled_faces(context):
     assert stages.autoencoder(context.run, context.unlabelled).folder == context.trained_autoencoder.folder
 
 
-@pytest.mark.parametrize("oracle, expected", [(0.2, 0.5), (0.0, None)])
-def test_the_share_of_the_oracles_gain(run, monkeypatch, oracle, expected):
-    gains = {"none": 0.0, "balancing": 0.1, sweep.ORACLE: oracle}
+@pytest.mark.parametrize("real, expected", [(0.2, 0.5), (0.0, None)])
+def test_the_share_of_the_yardsticks_gain(run, monkeypatch, real, expected):
+    gains = {"none": 0.0, "balancing": 0.1, sweep.YARDSTICK: real}
     noise = np.random.default_rng(0).normal(0, 0.1, (2, 500))
     monkeypatch.setattr(sweep.SizedStudy, "train", lambda self: None)
     monkeypatch.setattr(
