@@ -110,10 +110,11 @@ def measure(frame, test, autoencoder, phi):
 
 
 def table(run, faces, variants, seeds):
-    """Rows of `variants` (name -> Variant), seed by seed within a group; those of the same judge in RESULTS stand."""
+    """Rows of `variants` (name -> Variant), seed by seed within a group. Those of the same judge in RESULTS stand, until
+    the same variant and seed are measured with other settings."""
     judge, test = oracle.oracle(run, faces), faces.part("test")
     frame = comparison.Frame(run, faces, judge)
-    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame({"stage": [], "judge": []})
+    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=["variant", "seed", "stage", "judge"])
     done = done[done["judge"] == judge.folder.name]
     groups = dict.fromkeys(variant.group for variant in variants.values())
     todo = [(name, seed) for group in groups for seed in seeds for name in variants if variants[name].group == group]
@@ -135,7 +136,8 @@ def table(run, faces, variants, seeds):
                 stage=mapping.folder.name,
                 judge=judge.folder.name,
             )
-            done = pd.concat([done, pd.DataFrame([row])], ignore_index=True)
+            stale = (done["variant"] == name) & (done["seed"] == seed)
+            done = pd.concat([done[~stale], pd.DataFrame([row])], ignore_index=True)
             done.to_csv(RESULTS, index=False, float_format="%.5g")
     return done
 

@@ -109,4 +109,6 @@ def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
     recipe = {"data", "profile", "device", "commit", "autoencoder_seed", "autoencoder_steps", "mapping_steps", "n_test"}
     measures = {"balanced_accuracy", "l1", "l1_rebuilt", "embedding_error", "detail", "frechet_classifier", "distinct"}
     assert recipe | measures <= set(table.columns)
+    longer = dataclasses.replace(variants["full objective"], changes={"epochs": 3})
+    assert len(ablation.table(run, faces, {"full objective": longer}, [0])) == len(table)  # in place of the shorter one
     assert len(ablation.picture(run, faces, variants).axes[0].images) == 4 * ablation.SHOWN

@@ -89,6 +89,21 @@ def test_readme_shows_what_was_measured():
         assert [cell.strip() for cell in cells.split("|")] == expected
 
 
+def test_readme_shows_what_other_numbers_of_faces_give():
+    """Its table of training sizes, row by row, as data/results/sweep_differences.csv has them."""
+    table = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv")
+    table = table.query("data == 'faces64' and setting == 'fewer faces' and metric == 'balanced_accuracy_tuned'")
+    rows = table.set_index(["n_train", "over", "arm"])[["mean", "difference", "low", "high"]] * 100
+    shown = re.findall(r"^\| \*\*([\d,]+)\*\* \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert [int(n.replace(",", "")) for n, _ in shown] == sorted(set(table["n_train"]))
+    for n, cells in shown:
+        of = rows.loc[int(n.replace(",", ""))]
+        gains = [of.loc[("none", arm)] for arm in ("more real faces", "balancing", "editing")]
+        expected = [f"{of.loc[('-', 'none'), 'mean']:.1f}"]
+        expected += [f"{gain.difference:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})" for gain in gains]
+        assert [cell.strip() for cell in cells.split("|")] == expected
+
+
 def test_readme_lists_every_notebook_with_its_minutes():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| \[\d\d .*\]\(notebooks/(\w+)\.ipynb\) \|.*\| ([\d.]+) \|$", text, re.M)
