@@ -110,8 +110,8 @@ def measure(frame, test, autoencoder, phi):
 
 
 def table(run, faces, variants, seeds):
-    """Rows of `variants` (name -> Variant), seed by seed within a group. Those of the same judge in RESULTS stand, until
-    the same variant and seed are measured with other settings."""
+    """Rows of `variants` (name -> Variant), seed by seed within a group. Those of the same judge in RESULTS stand until
+    their variant and seed are measured with other settings."""
     judge, test = oracle.oracle(run, faces), faces.part("test")
     frame = comparison.Frame(run, faces, judge)
     done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=["variant", "seed", "stage", "judge"])
