@@ -1,10 +1,12 @@
 """What holds for all files of the repository: nothing of one machine, nothing of real people, nothing lost to git."""
 
+import itertools
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_notebooks import MACHINE_PATH, PACKAGE_HOST, dead_links, without_code
@@ -98,10 +100,22 @@ def test_readme_shows_what_other_numbers_of_faces_give():
     assert [int(n.replace(",", "")) for n, _ in shown] == sorted(set(table["n_train"]))
     for n, cells in shown:
         of = rows.loc[int(n.replace(",", ""))]
-        gains = [of.loc[("none", arm)] for arm in ("more real faces", "balancing", "editing")]
+        gains = of.loc["none"].reindex(["more real faces", "balancing", "editing"])[["difference", "low", "high"]]
         expected = [f"{of.loc[('-', 'none'), 'mean']:.1f}"]
-        expected += [f"{gain.difference:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})" for gain in gains]
+        expected += [
+            "" if np.isnan(difference) else f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"  # too few to hold back
+            for difference, low, high in gains.itertuples(index=False)
+        ]
         assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_readme_tells_what_longer_training_gains():
+    table = pd.read_csv(ROOT / "data" / "results" / "recognition_differences.csv")
+    table = table.query("protocol == 'same epochs' and over == 'none' and metric == 'accuracy'")
+    rows = table.set_index(["data", "arm"])[["difference", "low", "high"]] * 100
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for of in itertools.product(("toy", "faces64"), ("balancing", "every face twice")):
+        assert "{:+.1f} ({:+.1f} to {:+.1f})".format(*rows.loc[of]) in text, of
 
 
 def test_readme_lists_every_notebook_with_its_minutes():
