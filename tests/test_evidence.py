@@ -3,11 +3,12 @@
 import dataclasses
 import itertools
 
+import face_folders
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attributes, augmentation, config, evidence, toylabels
+from lib import attributes, augmentation, claims, config, evidence, toylabels
 from lib.data import FaceData
 
 
@@ -48,6 +49,17 @@ def test_label_facts_are_saved_with_their_recipe_and_found_again(faces, tmp_path
         evidence.label("triple 1")(results)
     real = {"labels": results["labels"].assign(data="celeba")}
     assert evidence.label("triples")(real).value < 9880
+
+
+def test_every_claim_about_labels_asks_for_a_fact_that_is_measured(faces, tmp_path):
+    """A misspelt fact would stay "not measured yet" for ever. CelebA's own list adds the sizes of its splits."""
+    face_folders.celeba(tmp_path / "celeba", n=20)
+    run = config.Run(config.PROFILES["ci"], str(tmp_path / "celeba"), 0, tmp_path / "runs")
+    facts = evidence.save_label_facts(run, faces).set_index("fact")["value"]
+    assert facts["faces for validation"] == facts["faces for test"] == 2
+    measures = [claim.measure for claim in claims.CLAIMS if claim.measure.__code__.co_freevars == ("fact",)]
+    asked = {measure.__closure__[0].cell_contents for measure in measures}
+    assert len(asked) > 10 and asked <= set(facts.index)
 
 
 def test_other_attributes_have_no_such_facts(faces, tmp_path):
