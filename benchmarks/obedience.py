@@ -4,11 +4,12 @@
 
 The oracle (lib/oracle.py), which no generator has met, looks at the faces that Φ generates for the labels of the test
 faces, at these faces themselves, and at what else could be mistaken for success. One row for all attributes, which also
-says how the faces differ from real ones, and one for each attribute. Seeds are those of Φ: encoder, decoder and guide
-are those of seed 0. Stages that are missing are trained. Rows of the data sets named are replaced, others stay.
+says how the faces differ from real ones, and one for each attribute. A seed is that of a whole generator: autoencoder,
+guide and Φ. Stages that are missing are trained. Rows of the data sets named are replaced, others stay.
 """
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def measure(run, seeds):
     for name in ("real faces", "reconstructions", "training mean face"):
         rows.append(look(frame, references[name][0], test).assign(faces=name, seed=run.seed))
     for seed in seeds:
-        generate = comparison.ours(run, faces, seed=seed)
+        generate = comparison.ours(replace(run, seed=seed), faces)
         for name, part in ((GENERATED, test), (LEARNT, train.take(slice(0, len(test))))):
             rows.append(look(frame, generate, part).assign(faces=name, seed=seed))
     recipe = run.recipe(n_train=len(train), n_test=len(test), judge=judge.folder.name)

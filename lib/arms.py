@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -80,14 +80,21 @@ class Context:
         """The same, with stages that have learned from the validation faces too."""
         return Context(self.run, data.with_validation(self.faces), self.unlabelled)
 
-    def imagine(self, a, rows, system=None, leak=False, **generator):
+    @cache  # noqa: B019
+    def other(self, seed):
+        """The same, with stages that were trained from `seed`."""
+        return Context(replace(self.run, seed=seed), self.faces, self.unlabelled)
+
+    def imagine(self, a, rows, system=None, leak=False, seed=None, **generator):
         """Faces for the labels `a`, (n, A) -> uint8 (n, 3, S, S): by Φ and Decoder, or by a compared `system`.
 
         Editors start from the training faces `rows`, those that the labels were made from. `leak`: by the stages that
-        know the validation faces. `generator` goes to `mapping`.
+        know the validation faces; `seed`: by those trained from another seed. `generator` goes to `mapping`.
         """
         if leak:
             return self.leaking.imagine(a, rows, **generator)
+        if seed is not None:
+            return self.other(seed).imagine(a, rows, **generator)
         if system is not None:
             source = self.train.images[rows], self.train.attributes[rows]
             return systems.make(self.compared(system), a, *source, device=self.device)
@@ -271,6 +278,7 @@ class Arm:
 
 
 NO_PERCEPTUAL = "balancing, no perceptual loss"
+OTHERS = {"second": 1, "third": 2}  # trainings of the whole generator beside that of the run, and their seeds
 TABLE = [
     Arm("none", "reference"),
     Arm("majority", "reference", decide=majority),
@@ -306,6 +314,7 @@ TABLE = [
     Arm("focal loss", "cheap remedies", loss=imbalance.focal),
     Arm("asymmetric loss", "cheap remedies", loss=imbalance.asymmetric),
     Arm("balancing, LEAKS validation", "controls", balancing, {"leak": True}),  # its generator, as the paper's
+    *(Arm(f"balancing, {name} generator", "controls", balancing, {"seed": seed}) for name, seed in OTHERS.items()),
     Arm("every face twice", "controls", repeated),
     Arm("generated only", "controls", generated_only),
     Arm("reconstructions", "controls", reconstructions),

@@ -1,6 +1,7 @@
 """What each arm trains on. The generator is a stand-in wherever its quality does not matter."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -167,6 +168,20 @@ def test_only_the_arm_that_says_so_has_a_generator_that_saw_validation_faces(run
         images, a = built(name, context)
         assert len(images) == 80 and np.array_equal(images[:40], faces.images[:40])
     assert seen == [40, 48]
+
+
+def test_another_generator_is_trained_whole_from_its_seed(run, faces):
+    context = Context(run, faces)
+    own, _ = built("balancing", context)
+    for name, seed in arms.OTHERS.items():
+        images, a = built(f"balancing, {name} generator", context)
+        guides = context.other(seed)
+        assert {guides.trained_autoencoder.config.seed, guides.mapping().config.seed} == {seed}
+        expected = arms.generate(guides.mapping().model, guides.autoencoder.decoder, a[40:])
+        assert np.array_equal(images[40:], expected) and not np.array_equal(images[40:], own[40:])
+        assert np.array_equal(images[:40], faces.images[:40])
+    seeds = [json.loads(path.read_text())["config"]["seed"] for path in run.folder.glob("classifier-*/config.json")]
+    assert sorted(seeds) == [run.seed, *sorted(arms.OTHERS.values())]
 
 
 def test_decisions_shift_logits(faces):

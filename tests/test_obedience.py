@@ -47,3 +47,4 @@ def test_one_command_measures_and_keeps_other_data(tmp_path, monkeypatch):
     assert whole.loc["majority answer", "balanced_accuracy"].item() == 0.5
     assert whole.loc["training mean face", "distinct"].item() == 1
     assert {"commit", "n_train", "n_test", "judge", "extractor", "n_real"} <= set(table.columns)
+    assert len(list(tmp_path.glob("toy/ci/autoencoder-*"))) == 2  # a seed trains the whole generator
