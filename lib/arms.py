@@ -81,7 +81,7 @@ class Context:
         return Context(self.run, data.with_validation(self.faces), self.unlabelled)
 
     @cache  # noqa: B019
-    def other(self, seed):
+    def retrained(self, seed):
         """The same, with stages that were trained from `seed`."""
         return Context(replace(self.run, seed=seed), self.faces, self.unlabelled)
 
@@ -94,7 +94,7 @@ class Context:
         if leak:
             return self.leaking.imagine(a, rows, **generator)
         if seed is not None:
-            return self.other(seed).imagine(a, rows, **generator)
+            return self.retrained(seed).imagine(a, rows, **generator)
         if system is not None:
             source = self.train.images[rows], self.train.attributes[rows]
             return systems.make(self.compared(system), a, *source, device=self.device)
@@ -278,7 +278,7 @@ class Arm:
 
 
 NO_PERCEPTUAL = "balancing, no perceptual loss"
-OTHERS = {"second": 1, "third": 2}  # trainings of the whole generator beside that of the run, and their seeds
+OTHER_GENERATORS = {"second": 1, "third": 2}  # trainings of the whole generator beside that of the run, and their seeds
 TABLE = [
     Arm("none", "reference"),
     Arm("majority", "reference", decide=majority),
@@ -314,7 +314,10 @@ TABLE = [
     Arm("focal loss", "cheap remedies", loss=imbalance.focal),
     Arm("asymmetric loss", "cheap remedies", loss=imbalance.asymmetric),
     Arm("balancing, LEAKS validation", "controls", balancing, {"leak": True}),  # its generator, as the paper's
-    *(Arm(f"balancing, {name} generator", "controls", balancing, {"seed": seed}) for name, seed in OTHERS.items()),
+    *(
+        Arm(f"balancing, {name} generator", "controls", balancing, {"seed": seed})
+        for name, seed in OTHER_GENERATORS.items()
+    ),
     Arm("every face twice", "controls", repeated),
     Arm("generated only", "controls", generated_only),
     Arm("reconstructions", "controls", reconstructions),

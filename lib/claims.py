@@ -12,7 +12,7 @@ whatever tables there are and computes the verdicts:
 
 Arms of the recognition study are compared after the same number of steps; column `same_epochs` has the verdict by the
 other protocol, where that was measured. All seeds of an arm share one generator: what a verdict says of the paper's
-method, it says of that training of it. How two others fared is told by the arms of `arms.OTHERS`.
+method, it says of that training of it. How two others fared is told by the arms of `arms.OTHER_GENERATORS`.
 
 As a script it joins the tables of all runs with those already in data/results/, and writes claims.csv beside them. Runs
 on faces with other attributes than CelebA's, of which the paper says nothing, have no labels.csv and stay out.

@@ -55,7 +55,7 @@ class Study:
     arms         names in `arms.ARMS`, or Arm objects; default `arms.SHORT`
     seeds        of initial weights, batches and drawn labels; default those of the profile. The generator is one and
                  the same for all seeds: the intervals do not tell how another training of it would have come out; the
-                 arms of `arms.OTHERS` do
+                 arms of `arms.OTHER_GENERATORS` do
     same_epochs  False: every arm takes the profile's number of steps. True: as many passes over its own training set
                  as `none` takes over the real faces, so larger sets get more steps (probably the paper's protocol: it
                  does not say)

@@ -173,15 +173,15 @@ def test_only_the_arm_that_says_so_has_a_generator_that_saw_validation_faces(run
 def test_another_generator_is_trained_whole_from_its_seed(run, faces):
     context = Context(run, faces)
     own, _ = built("balancing", context)
-    for name, seed in arms.OTHERS.items():
+    for name, seed in arms.OTHER_GENERATORS.items():
         images, a = built(f"balancing, {name} generator", context)
-        guides = context.other(seed)
+        guides = context.retrained(seed)
         assert {guides.trained_autoencoder.config.seed, guides.mapping().config.seed} == {seed}
         expected = arms.generate(guides.mapping().model, guides.autoencoder.decoder, a[40:])
         assert np.array_equal(images[40:], expected) and not np.array_equal(images[40:], own[40:])
         assert np.array_equal(images[:40], faces.images[:40])
     seeds = [json.loads(path.read_text())["config"]["seed"] for path in run.folder.glob("classifier-*/config.json")]
-    assert sorted(seeds) == [run.seed, *sorted(arms.OTHERS.values())]
+    assert sorted(seeds) == [run.seed, *sorted(arms.OTHER_GENERATORS.values())]
 
 
 def test_decisions_shift_logits(faces):
