@@ -140,7 +140,7 @@ def study(_, arguments):
     """run the recognition study, the sweep over training faces, the ledger of claims; goes on where it was stopped"""
     sweep = [] if arguments else [["sweep"], ["sweep", "--few-labels"]]  # who chooses arms wants no more than these
     for module, *rest in [["recognition", *arguments], *sweep, ["claims"]]:
-        code = subprocess.call([sys.executable, "-m", f"lib.{module}", *rest], cwd=ROOT)
+        code = subprocess.call([sys.executable, "-m", f"lib.study.{module}", *rest], cwd=ROOT)
         if code:
             return code
     return 0

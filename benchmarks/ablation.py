@@ -18,8 +18,9 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from lib import comparison, config, data, losses, metrics, oracle, plots, stages
+from lib import config, data, losses, metrics, oracle, plots, stages
 from lib.augmentation import generate
+from lib.study import comparison
 
 RESULTS = config.ROOT / "data" / "results" / "ablation.csv"
 PICTURE = config.ROOT / "notebooks" / "figures" / "ablation.png"

@@ -38,9 +38,10 @@ from torch.utils.flop_counter import flop_registry
 from tqdm.auto import tqdm
 
 from benchmarks import reference
-from lib import augmentation, checkpoints, config, models, recogniser, stages, training
+from lib import augmentation, checkpoints, config, models, stages, training
 from lib.attributes import CELEBA
 from lib.baselines.cost import FlopCounter
+from lib.study import recogniser
 
 REPETITIONS = 15
 TURNS = 4  # taken for "once the images"

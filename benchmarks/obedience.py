@@ -14,8 +14,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lib import comparison, config, data, losses, metrics, oracle
+from lib import config, data, losses, metrics, oracle
 from lib.baselines import systems
+from lib.study import comparison
 
 RESULTS = config.ROOT / "data" / "results" / "obedience.csv"
 GENERATED = "generated"

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import checkpoints, comparison, config, data, models, oracle, stages, training
+from lib import checkpoints, config, data, models, oracle, stages, training
 from lib.attributes import CELEBA, celeba_statistics
 from lib.baselines import cost
 from lib.baselines.systems import SYSTEMS
+from lib.study import comparison
 
 RESULTS = config.ROOT / "data" / "results"
 LOOKS, LOOKED_AT = 20, 250  # how often the judge looks at a system in training, and at how many faces

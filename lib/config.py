@@ -95,7 +95,14 @@ class RecognitionConfig:
     batch_size: int = 64
     learning_rate: float = 1e-4
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    sizes: tuple[int, ...] = (500, 1_000, 2_000, 4_000, 8_000, 16_000)  # numbers of training faces, see lib/sweep.py
+    sizes: tuple[int, ...] = (
+        500,
+        1_000,
+        2_000,
+        4_000,
+        8_000,
+        16_000,
+    )  # numbers of training faces, see lib/study/sweep.py
     few_labels: tuple[int, ...] = (500, 2_000)  # numbers of labelled ones among them
 
 

@@ -23,7 +23,10 @@ from lib.tables import DataError
 
 TOY_STARTS = {"train": 0, "val": 10_000_000, "test": 20_000_000}  # far apart: more train faces leave the others alone
 TOY_BATCH = 500
-DRAWING = [*sorted(Path(__file__).parent.glob("toy*.py")), attributes.STATISTICS]  # what the drawn faces depend on
+DRAWING = [
+    *sorted(Path(toyfaces.__file__).parent.glob("*.py")),
+    attributes.STATISTICS,
+]  # what the drawn faces depend on
 
 
 @dataclass(frozen=True, eq=False)

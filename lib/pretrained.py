@@ -211,7 +211,7 @@ def write_card(ready, command, judge, table, numbers, test):
     source, seed = (recipes["mapping"][key] for key in ("data", "seed"))
     text = CARD.format(
         name=ready.folder.name, size=ready.size, attributes=len(ready.names), command=command, judge=judge, seed=seed,
-        data="the drawn faces of `lib/toyfaces.py`" if source == "toy" else f"the faces of the folder `{source}`",
+        data="the drawn faces of `lib/toyfaces`" if source == "toy" else f"the faces of the folder `{source}`",
         made="\n".join(made), scores="\n".join(scores), n=len(test), half=len(test) // 2,
         terms=TERMS.get(ready.folder.name, "Those of the faces they were trained on."), **numbers,
     )  # fmt: skip

@@ -9,11 +9,12 @@ import pytest
 import torch
 from small import small_profile
 
-from lib import arms, config, data, imbalance
-from lib.arms import ARMS, Context
+from lib import config, data
 from lib.baselines import attgan, systems
 from lib.data import FaceData
-from lib.recognition import Study
+from lib.study import arms, imbalance
+from lib.study.arms import ARMS, Context
+from lib.study.recognition import Study
 
 NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
 

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from lib import claims, config, evidence
-from lib.arms import ARMS
-from lib.evidence import Measured
+from lib import config
+from lib.study import claims, evidence
+from lib.study.arms import ARMS
+from lib.study.evidence import Measured
 
 
 def measured(low, high):

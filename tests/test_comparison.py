@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lib import comparison
 from lib.data import FaceData
+from lib.study import comparison
 
 NAMES = ("Smiling", "Male", "Young")
 

@@ -167,8 +167,13 @@ def test_a_study_of_chosen_arms_leaves_the_sweep_out(calls):
     course.main(["study"])
     course.main(["study", "--arms", "none"])
     modules = [call[2:] for call in calls]
-    assert modules[:4] == [["lib.recognition"], ["lib.sweep"], ["lib.sweep", "--few-labels"], ["lib.claims"]]
-    assert modules[4:] == [["lib.recognition", "--arms", "none"], ["lib.claims"]]
+    assert modules[:4] == [
+        ["lib.study.recognition"],
+        ["lib.study.sweep"],
+        ["lib.study.sweep", "--few-labels"],
+        ["lib.study.claims"],
+    ]
+    assert modules[4:] == [["lib.study.recognition", "--arms", "none"], ["lib.study.claims"]]
 
 
 def test_bench_gets_the_stages_to_measure(calls):

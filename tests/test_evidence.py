@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attributes, augmentation, claims, config, evidence, toylabels
+from lib import attributes, augmentation, config, toyfaces
 from lib.data import FaceData
+from lib.study import claims, evidence
 
 
 @pytest.fixture(scope="module")
 def faces():
-    a = toylabels.labels(400)
+    a = toyfaces.labels(400)
     return FaceData(
         np.zeros((400, 3, 32, 32), np.uint8), a, attributes.CELEBA, np.repeat(["train", "test"], 200),
         np.arange(400).astype(str), "toy", "key",

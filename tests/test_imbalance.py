@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from lib import imbalance
+from lib.study import imbalance
 
 LOGITS, A = torch.tensor([[0.0, 2.0], [-1.0, 0.5]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
 P = torch.tensor([0.25, 0.8])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lib import config, data, metrics, oracle, recogniser, stages
+from lib import config, data, metrics, oracle, stages
 from lib.data import FaceData
+from lib.study import recogniser
 
 
 @pytest.fixture

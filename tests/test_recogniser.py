@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from lib import config, imbalance, models, recogniser
+from lib import config, models
+from lib.study import imbalance, recogniser
 
 SETTINGS = config.RecognitionConfig(filters=2, batch_size=8, learning_rate=1e-2)
 

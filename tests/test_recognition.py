@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from lib import arms, config, evidence, imbalance, metrics, recogniser, recognition, training
-from lib.arms import Arm
+from lib import config, metrics, training
 from lib.data import FaceData
-from lib.recognition import Study
+from lib.study import arms, evidence, imbalance, recogniser, recognition
+from lib.study.arms import Arm
+from lib.study.recognition import Study
 
 NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
 

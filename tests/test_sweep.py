@@ -9,7 +9,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from small import small_profile
 
-from lib import arms, config, data, imbalance, recogniser, stages, sweep
+from lib import config, data, stages
+from lib.study import arms, imbalance, recogniser, sweep
 
 
 @pytest.fixture

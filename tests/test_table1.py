@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from benchmarks import table1
-from lib import comparison, config, data, stages
+from lib import config, data, stages
 from lib.baselines import attgan, dcgan, relgan, stargan
+from lib.study import comparison
 
 TINY = {
     dcgan: {"filters": 2, "decoder_filters": 2, "embedding": 4},

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import toyfaces, toyportrait
+from lib import toyfaces
 from lib.attributes import CELEBA, index
+from lib.toyfaces import drawing, portrait
 
 ROOT = Path(__file__).parent.parent
 SIZE = 48
@@ -77,14 +78,14 @@ def test_a_face_does_not_depend_on_its_batch(monkeypatch):
     order = np.random.default_rng(0).permutation(len(a))
     assert torch.equal(toyfaces.render(a[order], person[order], size=SIZE), together[order])
     assert torch.equal(toyfaces.render(a[7:8], person[7:8], size=SIZE)[0], together[7])
-    monkeypatch.setattr(toyfaces, "PIXELS_AT_ONCE", 5 * SIZE**2)
+    monkeypatch.setattr(drawing, "PIXELS_AT_ONCE", 5 * SIZE**2)
     assert torch.equal(toyfaces.render(a, person, size=SIZE), together)
 
 
 def test_windows_hold_every_pose(monkeypatch):
     a, person = people(balanced=True)
     drawn = toyfaces.render(a, person, size=SIZE)
-    monkeypatch.setattr(toyportrait, "REACH", 2.0)
+    monkeypatch.setattr(portrait, "REACH", 2.0)
     assert torch.equal(toyfaces.render(a, person, size=SIZE), drawn)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.attributes import CELEBA, celeba_statistics, cooccurrence, index
-from lib.toylabels import labels, uniform, with_noise
+from lib.toyfaces.labelling import labels, uniform, with_noise
 
 
 def frequencies_and_phi(faces, co):

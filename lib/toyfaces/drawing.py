@@ -1,7 +1,6 @@
-"""Drawn faces: a data set of portraits in which each of CelebA's 40 attributes can be seen.
+"""Labels and people put together: the picture is a function of the labels and of a person's number.
 
-The picture is a function of the labels and of a person's number; the same labels never look like one person only.
-Labels come from lib/toylabels.py, people from lib/toyportrait.py, their features from lib/toyparts.py.
+The same labels never look like one person only.
 """
 
 import numpy as np
@@ -9,11 +8,9 @@ import torch
 from tqdm.auto import tqdm
 
 from lib.attributes import CELEBA
-from lib.toylabels import labels, with_noise
-from lib.toyparts import draw
-from lib.toyportrait import HAIR, Portrait
-
-__all__ = ["faces", "labels", "on_off_pairs", "render", "with_noise"]
+from lib.toyfaces.labelling import labels, with_noise
+from lib.toyfaces.parts import draw
+from lib.toyfaces.portrait import HAIR, Portrait
 
 SIZES = range(16, 257)
 PIXELS_AT_ONCE = 24 * 64 * 64  # on a CPU: few enough to stay in a core's cache, enough to amortise a call

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import arms, attributes, augmentation, checkpoints, folders, metrics, tables
+from lib import attributes, augmentation, checkpoints, folders, metrics, tables
+from lib.study import arms
 
 TABLES = (
     "recognition", "recognition_differences", "recognition_per_attribute", "sweep", "sweep_differences", "labels",

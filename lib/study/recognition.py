@@ -1,6 +1,6 @@
 """Does it help? The recognition study of Sec. V-D: arms x seeds, the same number of steps for each, with intervals.
 
-    study = recognition.Study(run, faces)          # arms of lib/arms.py, seeds of the profile
+    study = recognition.Study(run, faces)          # arms of lib/study/arms.py, seeds of the profile
     study.table()                                  # trains what is missing; a row per arm and seed
     study.intervals(), study.per_attribute()
 
@@ -10,7 +10,7 @@ network meets the test faces once, after its last step; thresholds and sizes are
 
 As a script it runs every arm, then the protocols of Tables 3 and 2 (same epochs). Started twice, it shares the work:
 
-    python -m lib.recognition --profile laptop --data toy
+    python -m lib.study.recognition --profile laptop --data toy
 """
 
 import argparse
@@ -25,8 +25,9 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from lib import arms as arms_
-from lib import attributes, checkpoints, config, data, evidence, imbalance, metrics, models, recogniser
+from lib import attributes, checkpoints, config, data, metrics, models
+from lib.study import arms as arms_
+from lib.study import evidence, imbalance, recogniser
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "worst_recall")
 AMOUNTS = ("seeds", "sizes", "few_labels")  # how many networks there are: this leaves each of them as it is
@@ -311,7 +312,7 @@ def full(run, faces):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m lib.recognition", description="Run the recognition study.")
+    parser = argparse.ArgumentParser(prog="python -m lib.study.recognition", description="Run the recognition study.")
     parser.add_argument("--profile")
     parser.add_argument("--data")
     parser.add_argument(

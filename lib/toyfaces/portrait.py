@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from lib.attributes import CELEBA
-from lib.toycanvas import Window
-from lib.toylabels import uniform
+from lib.toyfaces.canvas import Window
+from lib.toyfaces.labelling import uniform
 
 #: What makes people and pictures differ besides their labels: a number in [0, 1) each.
 TRAITS = (

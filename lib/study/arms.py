@@ -13,9 +13,10 @@ import torch
 from sklearn.linear_model import LinearRegression
 from torch import nn
 
-from lib import data, imbalance, stages, training
+from lib import data, stages, training
 from lib.augmentation import dynamic_balancing, generate, random_doubling, transformed
 from lib.baselines import systems
+from lib.study import imbalance
 
 CANDIDATES = 16  # rare rows among which `editing` looks for the one nearest to a face
 

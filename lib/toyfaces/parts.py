@@ -9,9 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from lib.toycanvas import Window, both, box, disc, ellipse, merge, ramp, segment
-from lib.toylabels import uniform
-from lib.toyportrait import HAIR
+from lib.toyfaces.canvas import Window, both, box, disc, ellipse, merge, ramp, segment
+from lib.toyfaces.labelling import uniform
+from lib.toyfaces.portrait import HAIR
 
 IRIS = ((0.27, 0.16, 0.09), (0.44, 0.28, 0.13), (0.33, 0.47, 0.30), (0.26, 0.47, 0.66), (0.44, 0.54, 0.60))
 LIPSTICK = ((0.80, 0.05, 0.15), (0.86, 0.10, 0.34), (0.66, 0.03, 0.28))

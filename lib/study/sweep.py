@@ -7,8 +7,8 @@
 Validation and test faces are the same for every N, and so is the number of steps of every recogniser. Tables go to
 `results/sweep.csv` and `results/sweep_differences.csv`, which have a column `setting`. As a script:
 
-    python -m lib.sweep --profile laptop --data toy
-    python -m lib.sweep --profile laptop --data FOLDER --few-labels --sizes 500 2000
+    python -m lib.study.sweep --profile laptop --data toy
+    python -m lib.study.sweep --profile laptop --data FOLDER --few-labels --sizes 500 2000
 """
 
 import argparse
@@ -21,9 +21,10 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from lib import arms as arms_
-from lib import attributes, config, data, evidence, imbalance, metrics, recogniser, recognition, stages
-from lib.arms import Arm
+from lib import attributes, config, data, metrics, stages
+from lib.study import arms as arms_
+from lib.study import evidence, imbalance, recogniser, recognition
+from lib.study.arms import Arm
 
 SEEDS = 3  # of the profile's
 MOST_EPOCHS = 4  # times the profile's: what a stage may take to make up for few faces
@@ -187,7 +188,9 @@ def studies(run, setting="fewer faces", sizes=None, arms=None, seeds=None):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m lib.sweep", description="Sweep the number of training faces.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.study.sweep", description="Sweep the number of training faces."
+    )
     parser.add_argument("--profile")
     parser.add_argument("--data")
     parser.add_argument("--few-labels", action="store_true", help="few of many faces have labels")

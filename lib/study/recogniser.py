@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from lib import data, imbalance, models, training
+from lib import data, models, training
+from lib.study import imbalance
 
 
 def attgan_classifier(size, attributes):

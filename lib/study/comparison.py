@@ -8,10 +8,11 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from lib import distances, metrics, recogniser, stages
+from lib import distances, metrics, stages
 from lib.augmentation import random_doubling
 from lib.baselines import systems
 from lib.data import to_float
+from lib.study import recogniser
 
 # --- Generators: functions of (run, faces, **changes of the last stage's config) --------------------------------------
 

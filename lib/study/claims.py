@@ -17,7 +17,7 @@ method, it says of that training of it. How two others fared is told by the arms
 As a script it joins the tables of all runs with those already in data/results/, and writes claims.csv beside them. Runs
 on faces with other attributes than CelebA's, of which the paper says nothing, have no labels.csv and stay out.
 
-    python -m lib.claims
+    python -m lib.study.claims
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ from pathlib import Path
 import pandas as pd
 
 from lib import checkpoints, config
-from lib.arms import NO_PERCEPTUAL
-from lib.evidence import (
+from lib.study.arms import NO_PERCEPTUAL
+from lib.study.evidence import (
     Measured,
     Missing,
     Untestable,
