@@ -10,11 +10,15 @@ import torch
 from small import small_profile
 
 from lib import config, data
+from lib.augmentation import generate
 from lib.baselines import attgan, systems
 from lib.data import FaceData
-from lib.study import arms, imbalance
-from lib.study.arms import ARMS, Context
+from lib.study import arms, imbalance, training_sets
+from lib.study import context as context_module
+from lib.study.arms import ARMS
+from lib.study.context import Context
 from lib.study.recognition import Study
+from lib.study.training_sets import Unavailable
 
 NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
 
@@ -121,7 +125,7 @@ def test_no_label_goes_along_with_what_the_linear_map_leaves_over(context, faces
 
 def test_editing_changes_fewer_labels_than_a_borrowed_residual(context, faces, monkeypatch):
     rows = np.arange(40)
-    monkeypatch.setattr(arms, "draw_rows", lambda *_: rows)
+    monkeypatch.setattr(training_sets, "draw_rows", lambda *_: rows)
     changed = {name: (built(name, context)[1][40:] != faces.attributes[:40]).sum(1) for name in ("editing", "residual")}
     assert changed["editing"].min() >= 1
     assert changed["editing"].mean() < changed["residual"].mean()
@@ -146,7 +150,7 @@ def test_the_yardstick_draws_faces_of_nobody_in_the_training_set(run):
 def test_the_yardstick_says_when_no_face_is_held_back(run, faces, monkeypatch):
     monkeypatch.setattr(data, "read", lambda *_: faces)
     real = dataclasses.replace(run, source="/faces")
-    with pytest.raises(arms.Unavailable, match="only 0 of 40"):
+    with pytest.raises(Unavailable, match="only 0 of 40"):
         built("more real faces", Context(real, faces))
 
 
@@ -161,7 +165,9 @@ def test_later_rounds_are_guided_by_another_classifier(run, faces):
 
 def test_only_the_arm_that_says_so_has_a_generator_that_saw_validation_faces(run, faces, monkeypatch):
     seen = []
-    monkeypatch.setattr(arms, "generate", lambda phi, decoder, a, device: np.zeros((len(a), 3, 32, 32), np.uint8))
+    monkeypatch.setattr(
+        context_module, "generate", lambda phi, decoder, a, device: np.zeros((len(a), 3, 32, 32), np.uint8)
+    )
     monkeypatch.setattr(Context, "autoencoder", property(lambda self: type("A", (), {"decoder": None})))
     monkeypatch.setattr(Context, "mapping", lambda self: seen.append(len(self.train)) or type("T", (), {"model": None}))
     context = Context(run, faces)
@@ -178,7 +184,7 @@ def test_another_generator_is_trained_whole_from_its_seed(run, faces):
         images, a = built(f"balancing, {name} generator", context)
         guides = context.retrained(seed)
         assert {guides.trained_autoencoder.config.seed, guides.mapping().config.seed} == {seed}
-        expected = arms.generate(guides.mapping().model, guides.autoencoder.decoder, a[40:])
+        expected = generate(guides.mapping().model, guides.autoencoder.decoder, a[40:])
         assert np.array_equal(images[40:], expected) and not np.array_equal(images[40:], own[40:])
         assert np.array_equal(images[:40], faces.images[:40])
     seeds = [json.loads(path.read_text())["config"]["seed"] for path in run.folder.glob("classifier-*/config.json")]

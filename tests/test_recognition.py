@@ -9,9 +9,10 @@ from filelock import FileLock
 
 from lib import config, metrics, training
 from lib.data import FaceData
-from lib.study import arms, evidence, imbalance, recogniser, recognition
+from lib.study import arms, evidence, imbalance, networks, recogniser, recognition, training_sets
 from lib.study.arms import Arm
 from lib.study.recognition import Study
+from lib.study.training_sets import Unavailable
 
 NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
 
@@ -124,7 +125,7 @@ def test_a_changed_setting_never_meets_old_answers(run, faces, trainings):
 
 
 def test_rows_of_a_retuned_arm_go_and_those_of_a_stranger_stay(run, faces, monkeypatch):
-    study = Study(run, faces, ["none", "flip 2x", Arm("mine", "mine", arms.resampled)], seeds=[0])
+    study = Study(run, faces, ["none", "flip 2x", Arm("mine", "mine", training_sets.resampled)], seeds=[0])
     for write in (study.table, study.intervals, lambda: study.intervals(over="flip 2x")):
         write()
     retuned = dataclasses.replace(arms.ARMS["flip 2x"], options={"name": "flip", "times": 4})
@@ -226,7 +227,7 @@ def answering(monkeypatch, faces, rights):
     def answers(self, arm, seed, wait=True):
         test = np.where(a["test"], 1.0, -1.0)
         test[: rights[arm], 0] *= -1
-        return recognition.Answers(np.where(a["val"], 1.0, -1.0), test, a["val"], a["val"].mean(0), {"steps": 0})
+        return networks.Answers(np.where(a["val"], 1.0, -1.0), test, a["val"], a["val"].mean(0), {"steps": 0})
 
     monkeypatch.setattr(Study, "answers", answers)
 
@@ -258,7 +259,7 @@ def test_per_attribute_finds_the_attribute_that_differs(run, monkeypatch):
 
 def test_arms_that_cannot_be_made_are_left_out(run, faces, capsys):
     def impossible(context, rng):
-        raise arms.Unavailable("no such faces")
+        raise Unavailable("no such faces")
 
     study = Study(run, faces, ["none", Arm("wish", "mine", impossible)], seeds=[0])
     assert set(study.table()["arm"]) == {"none"}

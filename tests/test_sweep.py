@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from small import small_profile
 
 from lib import config, data, stages
-from lib.study import arms, imbalance, recogniser, sweep
+from lib.study import imbalance, recogniser, sweep
+from lib.study.context import Context
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_sizes_that_the_source_cannot_serve_are_left_out(run, monkeypatch, capsy
 def context(run):
     everybody = data.load(run)
     few = everybody.take(np.r_[0:16, 64:96])
-    return arms.Context(run, few, everybody)
+    return Context(run, few, everybody)
 
 
 def test_pseudo_labels_are_as_frequent_as_labels_and_come_from_faces_alone(context):
@@ -116,7 +117,7 @@ def test_pseudo_labels_are_as_frequent_as_labels_and_come_from_faces_alone(conte
     assert np.abs(a[16:].sum(axis=0) - expected).max() <= 1.01
 
     lies = dataclasses.replace(context.unlabelled, attributes=~context.unlabelled.attributes)
-    again = sweep.pseudo_labels(arms.Context(context.run, context.faces, lies), np.random.default_rng(0))
+    again = sweep.pseudo_labels(Context(context.run, context.faces, lies), np.random.default_rng(0))
     assert np.array_equal(again[1], a)
 
 
@@ -132,7 +133,7 @@ def test_the_linear_probe_is_logistic_regression_on_z(context):
 
 
 def test_the_autoencoder_learns_from_unlabelled_faces(context):
-    other = arms.Context(context.run, context.faces)
+    other = Context(context.run, context.faces)
     assert not torch.equal(context.z, other.z)
     assert context.mapping().folder != other.mapping().folder
     assert stages.autoencoder(context.run, context.unlabelled).folder == context.trained_autoencoder.folder

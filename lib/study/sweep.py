@@ -22,9 +22,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from lib import attributes, config, data, metrics, stages
-from lib.study import arms as arms_
 from lib.study import evidence, imbalance, recogniser, recognition
 from lib.study.arms import Arm
+from lib.study.context import Context
 
 SEEDS = 3  # of the profile's
 MOST_EPOCHS = 4  # times the profile's: what a stage may take to make up for few faces
@@ -182,7 +182,7 @@ def studies(run, setting="fewer faces", sizes=None, arms=None, seeds=None):
         if len(faces.part("train")) < n:
             print(f"left out  {n:,} training faces: {run.data_name} has no more than these")
             continue
-        context = arms_.Context(part, faces, everybody)
+        context = Context(part, faces, everybody)
         seeds = seeds or run.profile.recognition.seeds[:SEEDS]
         yield SizedStudy(setting, part, faces, arms or ARMS[setting], seeds, context=context)
 
