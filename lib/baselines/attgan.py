@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from lib import stages
-from lib.baselines.common import critic_parts, label_maps, obtain, players, train_editor
-from lib.losses import attribute_cross_entropy, image_reconstruction
+from lib.baselines.common import label_maps, obtain, players
+from lib.baselines.editors import train_wasserstein_editor, wasserstein_critic_loss, wasserstein_generator_loss
 
 
 @dataclass(frozen=True)
@@ -131,28 +131,18 @@ class Critic(nn.Module):
 
 def critic_loss(critic, x, a, x_fake, epsilon, config):
     """E D(x̂) − E D(x) + λ_gp · penalty + λ · cross-entropy of the real labels a. Returns (total, parts)."""
-    parts = critic_parts(critic, x, a, x_fake, epsilon)
-    total = (
-        parts["wasserstein"]
-        + config.weight_gradient_penalty * parts["gradient_penalty"]
-        + config.weight_classification_real * parts["classification_real"]
+    return wasserstein_critic_loss(
+        critic, x, a, x_fake, epsilon, config.weight_gradient_penalty, config.weight_classification_real
     )
-    return total, parts
 
 
 def generator_loss(generator, critic, x, a, b, config):
     """−E D(x̂) + λ · cross-entropy of the wished labels b + λ_rec ‖x − decode(code, a)‖₁. Returns (total, parts)."""
     code = generator.encode(x)
-    realness, logits = critic(generator.decode(code, b))
-    adversarial = -realness.mean()
-    classification = attribute_cross_entropy(logits, b)
-    reconstruction = image_reconstruction(x, generator.decode(code, a))
-    total = (
-        adversarial + config.weight_classification_fake * classification + config.weight_reconstruction * reconstruction
+    x_fake, x_back = generator.decode(code, b), generator.decode(code, a)
+    return wasserstein_generator_loss(
+        critic, x, x_fake, b, x_back, config.weight_classification_fake, config.weight_reconstruction
     )
-    return total, {
-        "adversarial": adversarial, "classification_fake": classification, "reconstruction": reconstruction
-    }  # fmt: skip
 
 
 def new_generator(config):
@@ -171,8 +161,8 @@ def new_state(config, device):
 
 
 def train(accelerator, state, images, a, config):
-    """The loop of `common.train_editor`: the critic on every batch, the generator on every `n_critic`-th."""
-    return train_editor(accelerator, state, images, a, config, critic_loss, generator_loss)
+    """The loop of `editors.train_wasserstein_editor`."""
+    return train_wasserstein_editor(accelerator, state, images, a, config, critic_loss, generator_loss)
 
 
 def attgan(run, faces, **changes):

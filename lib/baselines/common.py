@@ -11,8 +11,7 @@ from torch.nn import functional
 from lib import attributes, stages
 from lib.attributes import CONFLICTS
 from lib.data import to_float
-from lib.losses import attribute_cross_entropy
-from lib.training import TrainingState, adam, averaged, batches, descend, steps_of
+from lib.training import TrainingState, adam, batches, descend, steps_of
 
 
 def gradient_penalty(critic, real, fake, epsilon):
@@ -98,49 +97,6 @@ class LabelledConvolution(nn.Conv2d):
         )
         kernels = (a @ of_labels.transpose(0, 1).flatten(1)).view(len(a), self.out_channels, -1)
         return h + (kernels @ inside).view_as(h)
-
-
-def critic_parts(critic, x, a, x_fake, epsilon):
-    """What a critic with a classification head learns by, unweighted.
-
-    wasserstein            E D(x̂) − E D(x): the negative of the distance it estimates
-    gradient_penalty       of its score, not of its classification
-    classification_real    cross-entropy of the labels `a` of the real faces, a mean over faces and attributes
-    """
-    realness, logits = critic(x)
-    return {
-        "wasserstein": critic(x_fake)[0].mean() - realness.mean(),
-        "gradient_penalty": gradient_penalty(lambda x: critic(x)[0], x, x_fake, epsilon),
-        "classification_real": attribute_cross_entropy(logits, a),
-    }
-
-
-def train_editor(accelerator, state, images, a, config, critic_loss, generator_loss):
-    """The loop of StarGAN and AttGAN on `images` uint8 (N, 3, S, S) with labels `a` bool (N, A).
-
-    The critic learns from every batch, the generator from every `config.n_critic`-th. The labels to edit towards are
-    the batch's own in another order: real combinations, as frequent as in the data.
-    Records: critic and the parts of its loss; in the steps in which the generator learns also generator and its parts.
-    """
-    generator, critic = state.modules["model"], state.modules["critic"]
-    for x, labels, chance in turns(accelerator, state, images, a, config):
-        anneal(state, config, len(images))
-        target = labels[chance.permutation(len(x))]
-
-        with accelerator.autocast():
-            with torch.no_grad():
-                x_fake = generator(x, target)
-            total, parts = critic_loss(critic, x, labels, x_fake, chance.uniform(len(x), 1, 1, 1), config)
-        move(accelerator, state.optimizers["critic"], total)
-        record = {"critic": total} | parts
-
-        state.step += 1
-        if state.step % config.n_critic == 0:
-            with accelerator.autocast():
-                total, parts = generator_loss(generator, critic, x, labels, target, config)
-            move(accelerator, state.optimizers["model"], total)
-            record |= {"generator": total} | parts
-        yield averaged(accelerator, **record)
 
 
 def obtain(run, faces, stage, profiles, new_state, train, **changes):

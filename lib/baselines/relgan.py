@@ -12,9 +12,9 @@ from torch import nn
 
 from lib import stages
 from lib.baselines import stargan
-from lib.baselines.common import anneal, gradient_penalty, label_maps, move, obtain, players, turns
+from lib.baselines.common import gradient_penalty, label_maps, obtain, players
+from lib.baselines.editors import train_editor
 from lib.losses import image_reconstruction
-from lib.training import averaged
 
 
 @dataclass(frozen=True)
@@ -193,27 +193,18 @@ def new_state(config, device):
     return players(config, device, critic=new_critic, model=new_generator)
 
 
+def edits(generator, x, a, alpha):
+    """All of the way to another face's labels, the share α of it, and none: what `critic_loss` takes, a pair."""
+    v = a.roll(1, 0) - a
+    return (generator(x, v), generator(x, alpha * v), generator(x, torch.zeros_like(v))), alpha
+
+
 def train(accelerator, state, images, a, config):
-    """Critics, then generator, on every batch of `images` uint8 (N, 3, S, S) with labels `a` bool (N, A).
-
-    Records: critic and the parts of its loss, generator and the parts of its loss.
-    """
-    generator, critic = state.modules["model"], state.modules["critic"]
-    for x, labels, chance in turns(accelerator, state, images, a, config):
-        anneal(state, config, len(images))
-        v = labels.roll(1, 0) - labels
-        alpha, epsilon = chance.uniform(len(x), 1), chance.uniform(len(x), 1, 1, 1)
-
-        with accelerator.autocast():
-            with torch.no_grad():
-                edits = generator(x, v), generator(x, alpha * v), generator(x, torch.zeros_like(v))
-            critic_total, critic_parts = critic_loss(critic, x, labels, edits, alpha, epsilon, config)
-        move(accelerator, state.optimizers["critic"], critic_total)
-        with accelerator.autocast():
-            total, parts = generator_loss(generator, critic, x, labels, alpha, config)
-        move(accelerator, state.optimizers["model"], total)
-        state.step += 1
-        yield averaged(accelerator, critic=critic_total, **critic_parts, generator=total, **parts)
+    """The loop of `editors.train_editor`: the critics, then the generator, on every batch."""
+    return train_editor(
+        accelerator, state, images, a, config, wish=lambda a, chance: (chance.uniform(len(a), 1),), fakes=edits,
+        critic_loss=critic_loss, generator_loss=generator_loss,
+    )  # fmt: skip
 
 
 def relgan(run, faces, **changes):

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from lib import models, stages
-from lib.baselines.common import LabelledConvolution, critic_parts, obtain, players, train_editor
-from lib.losses import attribute_cross_entropy, image_reconstruction
+from lib.baselines.common import LabelledConvolution, obtain, players
+from lib.baselines.editors import train_wasserstein_editor, wasserstein_critic_loss, wasserstein_generator_loss
 
 
 @dataclass(frozen=True)
@@ -105,26 +105,18 @@ class Critic(nn.Module):
 
 def critic_loss(critic, x, a, x_fake, epsilon, config):
     """Eq. 5 with Eq. 8, L_D = −L_adv + λ_cls L_cls(x, a), for faces x with labels a. Returns (total, parts)."""
-    parts = critic_parts(critic, x, a, x_fake, epsilon)
-    total = (
-        parts["wasserstein"]
-        + config.weight_gradient_penalty * parts["gradient_penalty"]
-        + config.weight_classification * parts["classification_real"]
+    return wasserstein_critic_loss(
+        critic, x, a, x_fake, epsilon, config.weight_gradient_penalty, config.weight_classification
     )
-    return total, parts
 
 
 def generator_loss(generator, critic, x, a, b, config):
     """Eq. 6, L_G = L_adv + λ_cls L_cls(x̂, b) + λ_rec ‖x − G(G(x, b), a)‖₁. Returns (total, parts)."""
     x_fake = generator(x, b)
-    realness, logits = critic(x_fake)
-    adversarial = -realness.mean()
-    classification = attribute_cross_entropy(logits, b)
-    reconstruction = image_reconstruction(x, generator(x_fake, a))
-    total = adversarial + config.weight_classification * classification + config.weight_reconstruction * reconstruction
-    return total, {
-        "adversarial": adversarial, "classification_fake": classification, "reconstruction": reconstruction
-    }  # fmt: skip
+    x_back = generator(x_fake, a)
+    return wasserstein_generator_loss(
+        critic, x, x_fake, b, x_back, config.weight_classification, config.weight_reconstruction
+    )
 
 
 def new_generator(config):
@@ -143,8 +135,8 @@ def new_state(config, device):
 
 
 def train(accelerator, state, images, a, config):
-    """The loop of `common.train_editor`: the critic on every batch, the generator on every `n_critic`-th."""
-    return train_editor(accelerator, state, images, a, config, critic_loss, generator_loss)
+    """The loop of `editors.train_wasserstein_editor`."""
+    return train_wasserstein_editor(accelerator, state, images, a, config, critic_loss, generator_loss)
 
 
 def stargan(run, faces, **changes):
