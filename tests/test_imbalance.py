@@ -46,6 +46,45 @@ def test_asymmetric_loss_ignores_easy_negatives():
     assert imbalance.asymmetric(hard, present, P[:1]).item() == pytest.approx(-(1 - p) * np.log(p), rel=1e-4)
 
 
+def test_moon_by_hand():
+    scores, a = torch.tensor([[0.5, 0.5], [-2.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    # a quarter carries the first attribute: its absence weighs 1/3; four fifths the second: its presence weighs 1/4
+    expected = (1 * 0.5**2 + 0.25 * 0.5**2 + (1 / 3) * 1.0**2 + 1 * 1.0**2) / 4
+    assert imbalance.moon(scores, a, P).item() == pytest.approx(expected)
+
+
+def test_moon_balances_the_gradients_of_both_classes():
+    a = torch.tensor([[1.0]] + [[0.0]] * 9)
+    scores = torch.zeros(10, 1, requires_grad=True)
+    imbalance.moon(scores, a, torch.tensor([0.1])).backward()
+    assert scores.grad.sum().item() == pytest.approx(0, abs=1e-7)
+    assert scores.grad[0].item() == pytest.approx(-2 / 10)  # the minority's errors weigh as much as ever
+
+
+def test_positive_sharing_by_hand():
+    p = torch.tensor([0.05, 0.3, 0.02])  # the first and the third are rare
+    logits = torch.tensor([[0.0, 9.0, 1.0], [-1.0, -9.0, 0.5]])
+    a = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    s = torch.sigmoid(logits)
+    none = (1 - s[:, 0]) * (1 - s[:, 2])
+    shared = -(none[0].log() + (1 - none[1]).log()) / 2  # the first face has no rare attribute, the second one
+    expected = imbalance.cross_entropy(logits, a, p) + 2 / 3 * shared
+    assert imbalance.positive_sharing(logits, a, p).item() == pytest.approx(expected.item())
+
+
+def test_positive_sharing_without_rare_attributes_is_the_cross_entropy():
+    plain = imbalance.cross_entropy(LOGITS, A, P).item()
+    assert imbalance.positive_sharing(LOGITS, A, P).item() == pytest.approx(plain)
+
+
+def test_positive_sharing_stays_finite_at_either_end():
+    logits = torch.tensor([[-100.0, -100.0], [100.0, 100.0]], requires_grad=True)
+    for a in (torch.zeros(2, 2), torch.ones(2, 2)):
+        loss = imbalance.positive_sharing(logits, a, torch.tensor([0.01, 0.01]))
+        (slope,) = torch.autograd.grad(loss, logits)
+        assert loss.isfinite() and slope.isfinite().all()
+
+
 def test_adjusted_logits_cancel_the_prior():
     assert imbalance.adjust_logits(np.zeros((1, 2)), np.array([0.5, 0.8])) == pytest.approx(np.array([[0, -np.log(4)]]))
 

@@ -99,6 +99,8 @@ TABLE = [
     Arm("resampling", "cheap remedies", training_sets.resampled),
     Arm("focal loss", "cheap remedies", loss=imbalance.focal),
     Arm("asymmetric loss", "cheap remedies", loss=imbalance.asymmetric),
+    Arm("MOON", "cheap remedies", loss=imbalance.moon),
+    Arm("positive sharing", "cheap remedies", loss=imbalance.positive_sharing),
     Arm(
         "balancing, LEAKS validation", "controls", training_sets.balancing, {"leak": True}
     ),  # its generator, as the paper's

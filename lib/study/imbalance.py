@@ -1,5 +1,9 @@
 """Cheap remedies for a long tail of attributes, the ones that any generated data has to beat.
 
+The paper's introduction dismisses two of them: up-sampling of the minority [15], here by `rarity`, for it shows nothing
+new, and higher costs of its errors [18], here `weighted_cross_entropy`, as an expedient. Its Section II names two more,
+MOON [25] and the positive-sharing loss of [18]. It measures none of the four.
+
 `logits` and labels `a` are (B, A), labels 0/1 as float32; `prevalence` (A,) is the share of the training faces that
 carry each attribute, kept away from 0 and 1 by `prevalence`.
 """
@@ -7,7 +11,7 @@ carry each attribute, kept away from 0 and 1 by `prevalence`.
 import numpy as np
 import torch
 from scipy.special import logit
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from torchvision.ops import sigmoid_focal_loss
 
 from lib import losses
@@ -25,7 +29,8 @@ def cross_entropy(logits, a, prevalence):
 
 
 def weighted_cross_entropy(logits, a, prevalence):
-    """Eq. 8 with each attribute's positives weighted (1 - p) / p, so that both classes weigh the same."""
+    """Cost-sensitive training: Eq. 8 with each attribute's positives weighted (1 - p) / p, so that the errors on either
+    class cost as much in all."""
     return binary_cross_entropy_with_logits(logits, a, pos_weight=(1 - prevalence) / prevalence)
 
 
@@ -43,13 +48,38 @@ def asymmetric(logits, a, prevalence, gamma_positive=1.0, gamma_negative=4.0, ma
     return -loss.mean()
 
 
+def moon(logits, a, prevalence):
+    """MOON (Rudd et al., 2016): squared error against labels of -1 and 1, adapted to a domain in which half of the faces
+    carry each attribute. The minority weighs 1, the majority less, as it is more frequent: 1/10 where it is 10 to 1.
+    """
+    odds = prevalence / (1 - prevalence)
+    weight = torch.where(a > 0, 1 / odds, odds).clamp(max=1)
+    return (weight * (logits - (2 * a - 1)).square()).mean()
+
+
+def positive_sharing(logits, a, prevalence, rare=0.1):
+    """After DeepContour's positive-sharing loss (Shen et al., 2015): each subclass shares the loss of the whole class.
+
+    There the positive class, a contour, is split by its shape; a softmax tells the subclasses and "none" apart, and a
+    second term asks whether there is any, by 1 - P(none). Here "any" is an attribute carried by fewer than a share
+    `rare` of the faces. These can come together, so that P(none) is the product of the (1 - p): Eq. 8, and to the term
+    of each rare attribute that of "any" is added.
+    """
+    minority = prevalence < rare
+    log_none = -softplus(logits[:, minority].float()).sum(dim=1)
+    any_of_them = a[:, minority].any(dim=1)
+    log_any = torch.log(-torch.expm1(log_none.clamp(max=-1e-7)))
+    shared = -torch.where(any_of_them, log_any, log_none).mean()
+    return cross_entropy(logits, a, prevalence) + minority.float().mean() * shared
+
+
 def adjust_logits(logits, prevalence):
     """Logit adjustment (Menon et al., 2021): subtract each attribute's prior log-odds."""
     return logits - logit(prevalence)
 
 
 def rarity(a):
-    """Sampling probabilities of rows (N, A) -> (N,): each row weighs 1 / how frequent its rarest value is.
+    """Up-sampling: probabilities of rows (N, A) -> (N,), each weighs 1 / how frequent its rarest value is.
 
     Absence counts as a value too: faces without No_Beard are rarer than those with it.
     """

@@ -85,7 +85,7 @@ def residual(context, rng, times=2, linear=False):
 
 
 def resampled(context, rng):
-    """As many training faces, drawn with replacement, those with rare values more often."""
+    """Up-sampling the minority: as many training faces, drawn with replacement, those with rare values more often."""
     rows = rng.choice(len(context.train), size=len(context.train), p=imbalance.rarity(context.train.attributes))
     return context.train.images[rows], context.train.attributes[rows]
 
