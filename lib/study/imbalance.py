@@ -49,7 +49,7 @@ def asymmetric(logits, a, prevalence, gamma_positive=1.0, gamma_negative=4.0, ma
 
 
 def moon(logits, a, prevalence):
-    """MOON (Rudd et al., 2016): squared error against labels of -1 and 1, adapted to a domain in which half of the faces
+    """MOON (Rudd et al., 2016): squared error against labels of -1 and 1, adapted to a domain where half of the faces
     carry each attribute. The minority weighs 1, the majority less, as it is more frequent: 1/10 where it is 10 to 1.
     """
     odds = prevalence / (1 - prevalence)
