@@ -1,4 +1,4 @@
-"""The one entrance to the course: `python3 course.py run`, and likewise `test`, `lab`, `study`, `bench` and `doctor`.
+"""The one entrance to the course: `python3 course.py run`; `python3 course.py --help` names the other commands.
 
 Each command first sees to the set-up: it uses the running interpreter if the course is installed in it (conda, or an
 environment of your own), otherwise `.venv` beside this file, made and filled on the first start.
@@ -88,7 +88,7 @@ def make_venv():
 
 def install():
     """Let pip install the course into `.venv`, showing in one line what it is at. Returns pip's exit code."""
-    command = [VENV_PYTHON, "-m", "pip", "install", "-c", "constraints.txt", "-e", ".[test]"]
+    command = [VENV_PYTHON, "-m", "pip", "install", "-c", "constraints.txt", "-e", ".[book,test]"]
     last_lines = collections.deque(maxlen=20)
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -151,6 +151,13 @@ def bench(_, arguments):
     return subprocess.call([sys.executable, "-m", "benchmarks.bench", *arguments], cwd=ROOT)
 
 
+def book(_, __):
+    """make a site of the course with its stored outputs, for any browser: build/book"""
+    from lib import book
+
+    return book.build()
+
+
 def doctor(_, __):
     """look over machine, installation and data, and say how to mend what is amiss"""
     from lib import doctor
@@ -158,7 +165,7 @@ def doctor(_, __):
     return doctor.examine(installed=is_set_up() if in_venv() else installed_here())
 
 
-COMMANDS = [run, test, lab, study, bench, doctor]
+COMMANDS = [run, test, lab, study, bench, book, doctor]
 
 
 def main(arguments):

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-INSTALL = f'{sys.executable} -m pip install -c constraints.txt -e ".[test]"'
+INSTALL = f'{sys.executable} -m pip install -c constraints.txt -e ".[book,test]"'
 
 
 class Finding(Exception):

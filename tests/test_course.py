@@ -1,6 +1,7 @@
 """The entrance: set-up that recovers, options that reach the kernels, and one truth about dependencies."""
 
 import ast
+import itertools
 import os
 import re
 import runpy
@@ -15,7 +16,8 @@ from packaging.requirements import Requirement
 import course
 
 PROJECT = tomllib.loads((course.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+EXTRAS = PROJECT["optional-dependencies"].values()
+REQUIREMENTS = [Requirement(line) for line in itertools.chain(PROJECT["dependencies"], *EXTRAS)]
 
 
 @pytest.fixture
@@ -202,7 +204,7 @@ def test_environment_yml_leaves_dependencies_to_pyproject():
     environment = yaml.safe_load((course.ROOT / "environment.yml").read_text(encoding="utf-8"))
     *conda, pip = environment["dependencies"]
     assert [re.match(r"[\w-]+", name).group() for name in conda] == ["python", "pip"]
-    assert pip == {"pip": ["-c constraints.txt", "-e .[test]"]}
+    assert pip == {"pip": ["-c constraints.txt", "-e .[book,test]"]}
     python = conda[0].partition("=")[2]
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
 
@@ -232,4 +234,4 @@ def test_entrance_starts_without_any_package():
         text=True,
         check=True,
     )
-    assert all(command in imports.stdout for command in ("run", "test", "lab", "study", "bench", "doctor"))
+    assert all(command in imports.stdout for command in ("run", "test", "lab", "study", "bench", "book", "doctor"))

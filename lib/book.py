@@ -1,0 +1,146 @@
+"""The book, `python3 course.py book`: what its pages have beyond the notebooks and Markdown files they are made of.
+
+Sphinx reads each file where it stands. `connect` lets it see the file with links to the notebooks and equations that
+the text names, and with each exercise's solution folded below it.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+EXPLORER = ROOT / "build" / "explorer"
+
+#: Code, formulas, images and links, HTML, headings: no place for a link of ours.
+NO_PROSE = re.compile(
+    r"(^```.*?^```|`[^`\n]*`|\$\$.*?\$\$|\$[^$]*\$|!?\[[^\]]*\]\([^)]*\)|<[^>]*>|^#.*?$)", re.S | re.M
+)
+LINK_TO_FILE = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#:\s]+)\)")
+LIST_OF_NUMBERS = r"(\d{1,2}(?:(?:, | and | to |–)\d{1,2})*)\b(?!\.\d)"
+NAMED_NOTEBOOK = re.compile(rf"\b([Nn]otebooks?) {LIST_OF_NUMBERS}")
+NAMED_EQUATION = re.compile(rf"\b(Eq\.|Equations?) {LIST_OF_NUMBERS}")
+DISPLAYED = re.compile(r"^\$\$.*?\$\$", re.S | re.M)
+NUMBER_BESIDE = re.compile(r"\\(?:quad|;)\s*\((\d+)\)")
+
+
+def connect(app):
+    """Hook this module into a Sphinx application; called by book/conf.py."""
+    homes = equations()
+    if (EXPLORER / "index.html").exists():
+        app.tags.add("explorer")
+
+    def read(app, page, content):
+        content[0] = woven(content[0], Path(app.env.doc2path(page)), homes)
+
+    def finish(app, error):
+        if error is None and app.tags.has("explorer"):
+            shutil.copytree(EXPLORER, app.outdir / "explorer", dirs_exist_ok=True)
+
+    app.connect("source-read", read)
+    app.connect("build-finished", finish)
+
+
+def equations():
+    """Which notebook displays which of the paper's numbered equations first, {number: path}."""
+    homes = {}
+    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"), reverse=True):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                homes |= dict.fromkeys(numbers_displayed(cell.source), path)
+    return homes
+
+
+def numbers_displayed(text):
+    """Numbers that stand beside displayed formulas, `$$... \\quad (10)$$`."""
+    return [int(number) for formula in DISPLAYED.findall(text) for number in NUMBER_BESIDE.findall(formula)]
+
+
+def woven(text, path, homes):
+    """The source of the page at `path` as Sphinx is to see it. `homes` is what `equations` returns."""
+    if path.suffix != ".ipynb":
+        return linked(text, path, homes)
+    notebook = nbformat.reads(text, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_targets(linked(cell.source, path, homes), path, homes)
+    solutions = path.parent / "solutions" / f"{path.stem}.md"
+    if solutions.exists():
+        fold_in(notebook, solutions)
+    return nbformat.writes(notebook)
+
+
+def linked(text, path, homes):
+    """`text` of the page at `path`: notebooks and equations that its prose names are links; links to folders, which no
+    site can show, are plain text."""
+
+    def without_folders(match):
+        return match[1] if (path.parent / match[2]).is_dir() else match[0]
+
+    def to_notebooks(match):
+        return each_number(match, lambda number: notebook_address(number, path))
+
+    def to_equations(match):
+        return each_number(match, lambda number: f"#equation-{number}" if number in homes else None)
+
+    parts = NO_PROSE.split(LINK_TO_FILE.sub(without_folders, text))
+    for i in range(0, len(parts), 2):  # the others are no prose
+        parts[i] = NAMED_EQUATION.sub(to_equations, NAMED_NOTEBOOK.sub(to_notebooks, parts[i]))
+    return "".join(parts)
+
+
+def each_number(match, address):
+    """A word and its numbers, "Equations 3, 5 and 6", with a link for each number that has an `address`."""
+    word, numbers = match.groups()
+    if numbers.isdecimal():  # one alone: the word belongs to the link
+        return f"[{match[0]}]({target})" if (target := address(int(numbers))) else match[0]
+    link = re.sub(r"\d+", lambda n: f"[{n[0]}]({target})" if (target := address(int(n[0]))) else n[0], numbers)
+    return f"{word} {link}"
+
+
+def notebook_address(number, path):
+    """Address of a notebook as seen from the page at `path`; None for that page itself and if there is none."""
+    found = next(NOTEBOOKS.glob(f"{number:02d}_*.ipynb"), path)
+    return None if found == path else os.path.relpath(found, path.parent).replace(os.sep, "/")
+
+
+def with_targets(text, path, homes):
+    """`text` with a target `equation-N` before each displayed formula whose numbers have their home at `path`."""
+
+    def target(match):
+        numbers = [number for number in numbers_displayed(match[0]) if homes[number] == path]
+        return "".join(f"(equation-{number})=\n" for number in numbers) + match[0]
+
+    return DISPLAYED.sub(target, text)
+
+
+def fold_in(notebook, solutions):
+    """Put each section "Exercise N" of the Markdown file `solutions` below the exercise's cell, folded.
+
+    Raises ValueError if the notebook has no such exercise.
+    """
+    sections = re.split(r"^## Exercise (\d+)\n", solutions.read_text(encoding="utf-8"), flags=re.M)[1:]
+    for number, solution in zip(sections[::2], sections[1::2], strict=True):
+        asked = [i for i, cell in enumerate(notebook.cells) if re.search(rf"^\*\*{number}\.\*\*", cell.source, re.M)]
+        if not asked:
+            raise ValueError(f"{solutions}: the notebook has no exercise {number}; it starts with **{number}.**")
+        folded = f"::::{{admonition}} Solution {number}\n:collapsible: closed\n\n{solution.strip()}\n::::"
+        notebook.cells.insert(asked[-1] + 2, new_markdown_cell(folded))
+
+
+def build(folder=ROOT / "build" / "book"):
+    """Make the book in `folder`, whose former content goes. Returns Sphinx's exit code: 0 without a single warning."""
+    from sphinx.cmd.build import main
+
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as doctrees:
+        options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(ROOT / "book"), "-d", doctrees]
+        code = main([*options, str(ROOT), str(folder)])
+    if code == 0:
+        print(f"The book is in {folder}. To read it: python3 -m http.server -d {folder}, then http://localhost:8000")
+    return code
