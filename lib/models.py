@@ -188,7 +188,7 @@ class ImageDiscriminator(nn.Sequential):
 
 
 class AttributeClassifier(nn.Module):
-    """C, x -> logits (B, A): the convolutions of D_conv with leaky ReLU (Sec. III-D)."""
+    """Eq. 7, C: x -> logits (B, A); the convolutions of D_conv with leaky ReLU (Sec. III-D)."""
 
     def __init__(self, size, filters, attributes):
         super().__init__()

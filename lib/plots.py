@@ -267,7 +267,7 @@ def long_tail(table, title, marked=FIGURE_1):
 
 
 def attribute_counts(sets, names, title):
-    """Fig. 4: the number of faces that carry each attribute, in several sets of labels.
+    """Sec. IV-C, Fig. 4: the number of faces that carry each attribute, in several sets of labels.
 
     `sets` maps a label to the counts (A,) of a set; attributes stand in the order of the first one, largest first.
     """
@@ -285,7 +285,7 @@ def attribute_counts(sets, names, title):
 
 
 def pair_counts(sets, names, title, most=40):
-    """Fig. 5: the `most` frequent (a) and `most` rare (b) compositions of two attributes, in several sets of labels.
+    """Sec. IV-C, Fig. 5: the `most` frequent (a) and `most` rare (b) pairs of attributes, in several sets of labels.
 
     `sets` maps a label to the co-occurrence counts (A, A) of a set; the first one decides which pairs are shown.
     """

@@ -29,6 +29,7 @@ def slow_balancing(a, index, k, rerank):
 
 
 def test_random_doubling_flips_one_attribute_of_every_face():
+    """Sec. IV-A."""
     a = table(500, 12, seed=0)
     before = a.copy()
     flipped = random_doubling(a, np.random.default_rng(0)) != a
@@ -38,6 +39,7 @@ def test_random_doubling_flips_one_attribute_of_every_face():
 
 
 def test_dynamic_balancing_by_hand():
+    """Sec. IV-B, on two faces of four attributes."""
     a = np.array([[1, 1, 0, 0]] * 2, dtype=bool)
     a1, _ = dynamic_balancing(a, 4, np.random.default_rng(0), k=1)
     assert a1.astype(int).tolist() == [
@@ -51,6 +53,7 @@ def test_dynamic_balancing_by_hand():
 @pytest.mark.parametrize("rerank", [True, False])
 @pytest.mark.parametrize("n, attributes, k, size", [(30, 8, 2, 75), (20, 5, 2, 20), (9, 4, 2, 5), (25, 13, 3, 60)])
 def test_dynamic_balancing_equals_the_paper_word_by_word(n, attributes, k, size, rerank):
+    """Sec. IV-B, steps 1 to 6, against a slow version that follows them literally."""
     a = table(n, attributes, seed=size)
     a1, index = dynamic_balancing(a, size, np.random.default_rng(0), k=k, rerank=rerank)
     assert (a1 == slow_balancing(a, index, k, rerank)).all()
@@ -66,6 +69,7 @@ def test_dynamic_balancing_passes_through_the_training_set(size):
 
 
 def test_dynamic_balancing_evens_out_and_ranking_once_does_less():
+    """Sec. IV-C: balancing lowers the spread of the counts."""
     a = table(2000, 20, seed=2)
 
     def spread(**options):

@@ -13,17 +13,20 @@ SIGMOID_2 = 1 / (1 + 2.718281828459045**-2)
 
 
 def test_reconstructions_are_means_over_batch_and_elements():
+    """Eq. 4, 10 and 11."""
     x, x_hat = torch.tensor([[0.0, 1.0], [2.0, -1.0]]), torch.tensor([[1.0, 1.0], [0.0, -2.0]])
     assert losses.image_reconstruction(x, x_hat).item() == pytest.approx((1 + 0 + 2 + 1) / 4)
     assert losses.embedding_reconstruction(x, x_hat).item() == pytest.approx((1 + 0 + 4 + 1) / 4)
 
 
 def test_attribute_cross_entropy_is_minus_log_of_the_right_probability():
+    """Eq. 8 and 14."""
     logits, a = torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 0.0]])
     assert losses.attribute_cross_entropy(logits, a).item() == pytest.approx((log(2) - log(1 - SIGMOID_2)) / 2)
 
 
 def test_began_errors_and_balance():
+    """BEGAN's errors, and Eq. 6 with its clip."""
     x = torch.full((2, 3, 4, 4), 0.5)
     assert losses.critic_error(lambda v: v - 0.25, x).item() == pytest.approx(0.25)
     real, fake, k = torch.tensor(0.4), torch.tensor(0.1), torch.tensor(0.5)
@@ -37,12 +40,14 @@ def test_began_errors_and_balance():
 
 
 def test_autoencoder_objective_weighs_the_adversarial_part_only():
+    """Eq. 3, with BEGAN's sign."""
     total, parts = losses.autoencoder(torch.tensor(0.3), torch.tensor(0.2), 0.1)
     assert total.item() == pytest.approx(0.32)
     assert {name: round(part.item(), 6) for name, part in parts.items()} == {"reconstruction": 0.3, "adversarial": 0.2}
 
 
 def test_log_losses_by_hand():
+    """Eq. 15 and 16 for a discriminator; for the other side its part of Eq. 5, 12 and 13, and the usual one."""
     real, fake = torch.tensor([2.0]), torch.tensor([-2.0])
     assert losses.discriminator(real, fake).item() == pytest.approx(-log(SIGMOID_2) - log(SIGMOID_2))
     assert losses.generator(fake).item() == pytest.approx(-log(1 - SIGMOID_2))
@@ -50,6 +55,7 @@ def test_log_losses_by_hand():
 
 
 def test_saturating_form_vanishes_where_the_other_does_not():
+    """Eq. 12 and 13 as printed have no gradient where the discriminator is sure."""
     fake = torch.tensor([-10.0], requires_grad=True)  # the discriminator is sure
     (saturating,) = torch.autograd.grad(losses.generator(fake, saturating=True), fake)
     (default,) = torch.autograd.grad(losses.generator(fake), fake)
@@ -58,6 +64,7 @@ def test_saturating_form_vanishes_where_the_other_does_not():
 
 
 def test_mapping_objective_is_equation_17():
+    """Eq. 17."""
     z, z_hat = torch.tensor([[0.0]]), torch.tensor([[2.0]])
     x, x_hat = torch.tensor([[0.0]]), torch.tensor([[0.5]])
     a, logits, zero = torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([0.0])

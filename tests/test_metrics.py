@@ -15,6 +15,7 @@ def answers():
 
 
 def test_accuracy_is_the_mean_share_of_correct_attributes():
+    """Acc of Sec. V-D."""
     a, a_hat = [[1, 0, 0, 1], [1, 1, 0, 0]], [[1, 0, 1, 1], [0, 0, 0, 0]]
     assert metrics.accuracy(a, a_hat) == (3 / 4 + 2 / 4) / 2
 

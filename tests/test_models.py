@@ -22,10 +22,12 @@ def parameters(module):
     ],
 )
 def test_parameter_counts_at_the_papers_sizes(module, count):
+    """Sec. III-D: layers of the widths that it names have as many weights as this."""
     assert parameters(module()) == count
 
 
 def test_mapping_function_parameter_count_by_hand():
+    """Eq. 9, with the six layers of Sec. III-D."""
     widths = [40, 128, 128, 256, 256, 128, 64]
     assert parameters(models.MappingFunction(40, 64)) == sum(
         i * o + o for i, o in zip(widths[:-1], widths[1:], strict=True)
@@ -35,6 +37,7 @@ def test_mapping_function_parameter_count_by_hand():
 @pytest.mark.parametrize("size", [32, 64])
 @pytest.mark.parametrize("attributes", [5, 40])
 def test_shapes(size, attributes):
+    """Eq. 1, 2, 7 and 9: what goes in and what comes out."""
     x, a, z = torch.rand(2, 3, size, size), torch.ones(2, attributes), torch.rand(2, 7)
     assert models.Encoder(size, 2, 7)(x).shape == (2, 7)
     assert models.Decoder(size, 2, 7)(z).shape == x.shape
@@ -98,6 +101,8 @@ def test_halving_is_the_convolution_it_stands_for(layout, side):
 
 
 def test_filters_grow_linearly_in_the_encoder_and_stay_in_the_decoder():
+    """Eq. 1 and 2, as Sec. III-D has them after BEGAN."""
+
     def widths(module):
         return [m.out_channels for m in module.modules() if isinstance(m, torch.nn.Conv2d)]
 

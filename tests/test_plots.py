@@ -155,6 +155,7 @@ def test_long_tail_marks_the_compositions_it_holds():
 
 
 def test_attribute_counts_in_the_order_of_the_first_set():
+    """The lines of Sec. IV-C's Figure 4."""
     sets = {"original": A.sum(axis=0), "doubled": 2 * A.sum(axis=0)}
     ax = plots.attribute_counts(sets, NAMES, "Counts").axes[0]
     assert lines(ax) == {"original": [4, 3, 2, 1], "doubled": [8, 6, 4, 2]}
