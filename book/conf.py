@@ -14,6 +14,7 @@ include_patterns = [
     "book/*.md",
     "data/**README.md",
     "notebooks/*.ipynb",
+    "notebooks/reference/*.md",
 ]
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]

@@ -13,6 +13,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
+from lib.reference import PRINTED
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 EXPLORER = ROOT / "build" / "explorer"
@@ -26,7 +28,6 @@ LIST_OF_NUMBERS = r"(\d{1,2}(?:(?:, | and | to |–)\d{1,2})*)\b(?!\.\d)"
 NAMED_NOTEBOOK = re.compile(rf"\b([Nn]otebooks?) {LIST_OF_NUMBERS}")
 NAMED_EQUATION = re.compile(rf"\b(Eq\.|Equations?) {LIST_OF_NUMBERS}")
 DISPLAYED = re.compile(r"^\$\$.*?\$\$", re.S | re.M)
-NUMBER_BESIDE = re.compile(r"\\(?:quad|;)\s*\((\d+)\)")
 
 
 def connect(app):
@@ -58,7 +59,7 @@ def equations():
 
 def numbers_displayed(text):
     """Numbers that stand beside displayed formulas, `$$... \\quad (10)$$`."""
-    return [int(number) for formula in DISPLAYED.findall(text) for number in NUMBER_BESIDE.findall(formula)]
+    return [int(number) for formula in DISPLAYED.findall(text) for number in PRINTED.findall(formula)]
 
 
 def woven(text, path, homes):
