@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import PIL
 import torch
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from lib import attributes, config, folders, toyfaces
+from lib import attributes, config, folders, tables, toyfaces
 from lib.attributes import SPLITS
 from lib.tables import DataError
 
@@ -27,6 +28,7 @@ DRAWING = [
     *sorted(Path(toyfaces.__file__).parent.glob("*.py")),
     attributes.STATISTICS,
 ]  # what the drawn faces depend on
+DECODING = [Path(folders.__file__), Path(tables.__file__)]  # what the faces of a folder depend on, beside its files
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +125,7 @@ def read(source, size, cache):
     layout, name = folders.find(source), Path(source).resolve().name
 
     def build():
-        try:
-            rows = layout.rows()
-        except OSError as error:
-            raise DataError(f"{error.filename or source} cannot be read: {error.strerror or error}") from error
+        rows = layout.rows()
         order = np.argsort([SPLITS.index(split) for split in rows.split], kind="stable")
         columns = {
             "attributes": rows.attributes[order], "names": rows.names, "split": rows.split[order],
@@ -134,9 +133,12 @@ def read(source, size, cache):
         }  # fmt: skip
         return columns, folders.decode(layout, columns["files"].tolist(), size)
 
-    columns = _cached(Path(cache), f"{name}-{size}-{config.digest(layout.stamp(), layout.crop)}", size, build)
+    code = [_text(DECODING), PIL.__version__]
+    columns = _cached(Path(cache), f"{name}-{size}-{config.digest(layout.stamp(), code)}", size, build)
     listed = int(columns.pop("listed"))
     faces = FaceData(**columns, source=name)
+    if (place := layout.tables[0].parent) != Path(source):
+        print(f"folder   {place}")
     if len(faces) < listed:
         print(f"images   {len(faces):,} of {listed:,} images found in {layout.images}")
     return faces
@@ -148,7 +150,7 @@ def draw(counts, size, cache):
     The key stands for the drawing's source text, not for its pixels, which may round differently on another device.
     """
     counts = {s: attributes.celeba_statistics(s)[0] if n is None else n for s, n in counts.items()}
-    key = config.digest([path.read_text(encoding="utf-8") for path in DRAWING], counts, size)
+    key = config.digest(_text(DRAWING), counts, size)
 
     def build():
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -172,6 +174,10 @@ def draw(counts, size, cache):
         return columns, batches()
 
     return FaceData(**_cached(Path(cache), f"toy-{size}-{key}", size, build), source="toy")
+
+
+def _text(paths):
+    return [path.read_text(encoding="utf-8") for path in paths]
 
 
 def to_float(images):

@@ -110,6 +110,22 @@ def test_a_second_start_decodes_nothing(tmp_path, faces, monkeypatch):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(faces, field.name))
 
 
+def test_other_code_or_another_pillow_decodes_anew(tmp_path, faces, monkeypatch):
+    decoded, pixels = [], folders._pixels
+    monkeypatch.setattr(folders, "_pixels", lambda *how: decoded.append(1) or pixels(*how))
+
+    def read():
+        assert data.read(tmp_path / "mine", size=8, cache=tmp_path / "cache").key == faces.key
+        return len(decoded)
+
+    assert read() == 0
+    (tmp_path / "folders.py").write_text("other code")
+    monkeypatch.setattr(data, "DECODING", [tmp_path / "folders.py"])
+    assert read() == 20
+    monkeypatch.setattr("PIL.__version__", "0.1")
+    assert read() == 40 and read() == 40
+
+
 def test_a_changed_image_or_size_is_decoded(tmp_path, faces):
     assert data.read(tmp_path / "mine", size=4, cache=tmp_path / "cache").size == 4
     paint(tmp_path / "mine" / "images" / "3.png", size=(30, 30), seed=77)

@@ -90,6 +90,9 @@ def test_partition_list_may_have_another_order(folder):
         ("image,Hat\na,1\nb,-1\n", [[True], [False]]),
         ("\ufeffimage, Hat\na, 1.0\nb, 0.0\n", [[True], [False]]),  # as spreadsheets save it
         ("Hat,image\nTrue,a\nFalse,b\n", [[True], [False]]),
+        ('"image", "Hat"\n"a", "1"\n"b" , 0\n', [[True], [False]]),
+        ('\n  \nimage;"Hat"\na;1\n\n"b";0\n', [[True], [False]]),
+        ("image\tHat\na\t1\nb\t0\n", [[True], [False]]),
     ],
 )
 def test_own_labels(tmp_path, text, values):
@@ -123,6 +126,11 @@ def test_image_names_that_look_like_numbers_keep_their_zeros(tmp_path):
         (",image,Hat\n0,a,1\n", r"labels.csv, line 1: .*each column once"),
         ("image,split\na,train\n", r"labels.csv, line 1: .*at least one attribute"),
         ("image,Hat\n", r"labels.csv cannot be read"),
+        ("image,split,Happy\n\n\n0.png,train,1\n1.png,val,5\n", r"line 5, column Happy: 5 must be"),
+        ("\nimage,Happy\n \n0.png,1\n\n1.png\n", r"line 6: 1 columns where 2"),
+        ("\n\nimage,Happy\n0.png,1\n  \n0.png,0\n", r"line 6, column image: 0.png is listed before"),
+        ('image,Happy\n"0\n.png",1\n\n1.png,5\n', r"line 5, column Happy: 5 must be"),
+        ('"image", "Hat", "Hat"\na,1,1\n', r"line 1: .*each column once"),
     ],
 )
 def test_mistakes_in_own_labels(tmp_path, text, message):
@@ -147,3 +155,21 @@ def test_celeba_names_are_read_from_the_file(folder):
     _, same, names = tables.celeba_attributes(path)
     assert names == CELEBA[::-1]
     np.testing.assert_array_equal(values, same)
+
+
+def test_lines_are_counted_past_blank_ones_in_celebas_lists(folder):
+    path = folder / "list_attr_celeba.txt"
+    edit(path, 5, "000003", "\n\n000003")
+    edit(path, 9, " 1", " x")
+    with pytest.raises(DataError, match=r"line 9, column \w+: x must be"):
+        tables.celeba_attributes(path)
+
+
+@pytest.mark.parametrize("again", ["000001", "1.png", "img_align_celeba/000001.jpg"])
+@pytest.mark.parametrize("name", ["list_attr_celeba.txt", "list_eval_partition.txt"])
+def test_one_image_of_celeba_under_two_spellings_is_listed_twice(folder, name, again):
+    images, _, _ = tables.celeba_attributes(folder / "list_attr_celeba.txt")
+    path = folder / name
+    path.write_text(path.read_text().replace("000005.jpg", again))
+    with pytest.raises(DataError, match=f"column image: {again} is listed before"):
+        tables.celeba_attributes(path) if "attr" in name else tables.celeba_split(path, images)
