@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
+from lib import exercises
 from lib.reference import PRINTED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,9 +71,9 @@ def woven(text, path, homes):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_targets(linked(cell.source, path, homes), path, homes)
-    solutions = path.parent / "solutions" / f"{path.stem}.md"
-    if solutions.exists():
-        fold_in(notebook, solutions)
+    source = path.parent / "exercises" / f"{path.stem}.md"
+    if source.exists():
+        fold_in(notebook, exercises.read(source))
     return nbformat.writes(notebook)
 
 
@@ -120,18 +121,13 @@ def with_targets(text, path, homes):
     return DISPLAYED.sub(target, text)
 
 
-def fold_in(notebook, solutions):
-    """Put each section "Exercise N" of the Markdown file `solutions` below the exercise's cell, folded.
-
-    Raises ValueError if the notebook has no such exercise.
-    """
-    sections = re.split(r"^## Exercise (\d+)\n", solutions.read_text(encoding="utf-8"), flags=re.M)[1:]
-    for number, solution in zip(sections[::2], sections[1::2], strict=True):
-        asked = [i for i, cell in enumerate(notebook.cells) if re.search(rf"^\*\*{number}\.\*\*", cell.source, re.M)]
-        if not asked:
-            raise ValueError(f"{solutions}: the notebook has no exercise {number}; it starts with **{number}.**")
-        folded = f"::::{{admonition}} Solution {number}\n:collapsible: closed\n\n{solution.strip()}\n::::"
-        notebook.cells.insert(asked[-1] + 2, new_markdown_cell(folded))
+def fold_in(notebook, sheet):
+    """Put the solution of each exercise of a Sheet below its cell, folded."""
+    for exercise in sheet.exercises:
+        solution = f"{exercise.explanation}\n\n```python\n{exercise.solution}\n```"
+        folded = f"::::{{admonition}} Solution {exercise.number}\n:collapsible: closed\n\n{solution}\n::::"
+        place = [cell.id for cell in notebook.cells].index(f"exercise-{exercise.number}") + 1
+        notebook.cells.insert(place, new_markdown_cell(folded))
 
 
 def build(folder=ROOT / "build" / "book"):

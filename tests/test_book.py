@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook
 
-from lib import book
+from lib import book, exercises
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -99,12 +99,11 @@ def test_every_equation_has_an_anchor_and_is_linked_from_other_notebooks(pages, 
     assert ("a", "03_classifier.html#equation-8") in mapping.references
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/solutions/*.md")), ids=lambda path: path.stem)
-def test_solutions_are_folded(site, path):
-    html = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
-    exercises = re.findall(r"^## Exercise (\d+)", path.read_text(encoding="utf-8"), re.M)
+@pytest.mark.parametrize("sheet", exercises.sheets(), ids=lambda sheet: sheet.notebook)
+def test_solutions_are_folded(site, sheet):
+    html = (site / "notebooks" / f"{sheet.notebook}.html").read_text(encoding="utf-8")
     folded = re.findall(r"<details class=\"[^\"]*admonition\">\s*<summary[^>]*>Solution (\d+)</summary>", html)
-    assert folded == exercises
+    assert [int(number) for number in folded] == [exercise.number for exercise in sheet.exercises]
 
 
 # --- What is added to the sources -------------------------------------------------------------------------------------
@@ -121,7 +120,7 @@ def test_solutions_are_folded(site, path):
         ("Equations 3, 5 and 99", "Equations [3](#equation-3), [5](#equation-5) and 99"),
         ("`notebook 4` $Eq. 3$ [notebook 4](x.md)", "`notebook 4` $Eq. 3$ [notebook 4](x.md)"),
         ("# The notebook 4\n\n```\nEq. 3\n```", "# The notebook 4\n\n```\nEq. 3\n```"),
-        ("see [them](solutions), [this](figures/wall.png)", "see them, [this](figures/wall.png)"),
+        ("see [them](exercises), [this](figures/wall.png)", "see them, [this](figures/wall.png)"),
     ],
 )
 def test_what_the_prose_names_is_linked(text, expected):
@@ -136,16 +135,12 @@ def test_targets_stand_before_the_formulas_of_their_home_only(tmp_path):
     assert woven == text.replace("$$a", "(equation-10)=\n$$a")
 
 
-def test_a_solution_goes_below_the_cell_of_its_exercise(tmp_path):
-    cells = [new_markdown_cell("**1.** First"), new_code_cell("x = None"), new_markdown_cell("**2.** Second"),
-             new_code_cell("y = None"), new_markdown_cell("## Summary")]  # fmt: skip
-    notebook = new_notebook(cells=cells)
-    solutions = tmp_path / "00_name.md"
-    solutions.write_text("# Solutions\n\n## Exercise 1\n\nTake one.\n\n## Exercise 2\n\nTake two.\n")
-    book.fold_in(notebook, solutions)
-    assert ["Take" in cell.source for cell in notebook.cells] == [False, False, True, False, False, True, False]
-    assert "Take one." in notebook.cells[2].source and nbformat.validate(notebook) is None
-
-    solutions.write_text("## Exercise 7\n\nTake seven.\n")
-    with pytest.raises(ValueError, match="00_name.md: the notebook has no exercise 7"):
-        book.fold_in(notebook, solutions)
+def test_a_solution_goes_below_the_cell_of_its_exercise():
+    sheet = exercises.sheets()[0]
+    notebook = new_notebook(cells=[*exercises.exercise_cells(sheet), new_markdown_cell("## Summary")])
+    book.fold_in(notebook, sheet)
+    below = {cell.id: after.source for cell, after in zip(notebook.cells, notebook.cells[1:], strict=False)}
+    for exercise in sheet.exercises:
+        folded = below[f"exercise-{exercise.number}"]
+        assert f"Solution {exercise.number}\n" in folded and exercise.solution in folded
+    assert nbformat.validate(notebook) is None
