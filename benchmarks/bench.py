@@ -61,17 +61,19 @@ SHOWN = [
 
 def autoencoder(profile, accelerator):
     settings = replace(profile.autoencoder, epochs=1)
+    _, guide = guides(profile, accelerator.device)
 
     def ours(images, a):
         state = training.autoencoder_state(settings, accelerator.device)
-        return training.train_autoencoder(accelerator, state, images, settings)
+        return training.train_autoencoder(accelerator, state, images, settings, models.first_features(guide))
 
     def theirs(images, a):
         modules = reference.plain(training.autoencoder_state(settings, accelerator.device).modules)
+        features = models.first_features(reference.plain(guide))
         optimizers = reference.optimizers(modules, settings.learning_rate)
         k = torch.zeros((), device=accelerator.device)
         for x, _ in reference.batches(images, a, settings.batch_size, accelerator.device):
-            k = reference.autoencoder_step(modules, optimizers, k, x, settings)
+            k = reference.autoencoder_step(modules, optimizers, k, x, settings, features)
             yield
 
     return settings.batch_size, settings.batch_size, ours, theirs

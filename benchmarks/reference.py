@@ -68,13 +68,15 @@ def move(modules, optimizers):
         optimizer.step()
 
 
-def autoencoder_step(modules, optimizers, k, x, config):
-    """Eq. 1-6 with BEGAN's losses. Returns the new k."""
+def autoencoder_step(modules, optimizers, k, x, config, features):
+    """Eq. 1-6 with BEGAN's losses, and through `features` if `config.weight_feature` asks for it. Returns the new k."""
     model, critic = modules["model"], modules["critic"]
     x_hat = model(x)
     error_fake = losses.critic_error(critic, x_hat)
     reconstruction = losses.image_reconstruction(x, x_hat)
-    total, _ = losses.autoencoder(reconstruction, error_fake, config.weight_adversarial)
+    feature = losses.feature_reconstruction(features, x, x_hat) if config.weight_feature else 0.0
+    weights = config.weight_adversarial, feature, config.weight_feature
+    total, _ = losses.autoencoder(reconstruction, error_fake, *weights)
     optimizers["model"].zero_grad()
     total.backward()
 

@@ -39,6 +39,7 @@ class AutoencoderConfig:
     critic_filters: int = 64
     adversarial: str = "began"  # or "log": Eq. 5 as printed
     weight_adversarial: float = 0.1
+    weight_feature: float = 0.0  # of the loss in the first features of a frozen classifier; 0: the paper's
     gamma: float = 0.5  # Eq. 6
     lambda_k: float = 1e-3  # Eq. 6
     carry_steps: int = 0  # steps in which BEGAN's residuals vanish (16,000 there); 0: the paper's, which stay
@@ -123,7 +124,7 @@ PROFILES = {
     "ci": Profile(  # every cell runs, nothing is meaningful
         "ci",
         DataConfig(size=32, train=256, val=64, test=64),
-        AutoencoderConfig(size=32, filters=4, critic_filters=4, epochs=1),
+        AutoencoderConfig(size=32, filters=4, critic_filters=4, weight_feature=1.0, epochs=1),
         ClassifierConfig(size=32, filters=4, noise=0.3, nudge=0.02, epochs=1),
         MappingConfig(size=32, filters=4, noise=0.3, epochs=1, halvings=4),
         RecognitionConfig(filters=4, steps=8, batch_size=32, seeds=(0, 1), sizes=(64, 128), few_labels=(64,)),
@@ -131,9 +132,11 @@ PROFILES = {
     "laptop": Profile(  # a student sees it work
         "laptop",
         DataConfig(size=32, train=8000, val=1000, test=2000),
-        AutoencoderConfig(size=32, filters=16, critic_filters=8, epochs=12, learning_rate=1e-3),
+        AutoencoderConfig(
+            size=32, filters=16, embedding=256, critic_filters=8, weight_feature=1.0, epochs=12, learning_rate=1e-3
+        ),
         ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
-        MappingConfig(size=32, filters=16, noise=0.3, epochs=5, learning_rate=1e-3, halvings=4),
+        MappingConfig(size=32, embedding=256, filters=16, noise=0.3, epochs=5, learning_rate=1e-3, halvings=4),
         RecognitionConfig(filters=16, steps=800, learning_rate=1e-3),
         minutes={
             "00_start": 0.2,

@@ -49,10 +49,24 @@ def began_convergence(error_real, error_fake, gamma):
     return error_real + (gamma * error_real - error_fake).abs()
 
 
-def autoencoder(reconstruction, adversarial, weight_adversarial):
-    """Eq. 3 for the generator, L_G = L_rec + w L_adv. Returns (total, parts)."""
+def feature_reconstruction(features, x, x_hat):
+    """E‖f(x) − f(x̂)‖₁ in the features f of a frozen network (Johnson et al., 2016): what must be seen alike.
+
+    Eq. 14 asks what a classifier answers; this asks, one stage earlier, what its first layers see.
+    """
+    with torch.no_grad():
+        seen = features(x)
+    return l1_loss(features(x_hat), seen)
+
+
+def autoencoder(reconstruction, adversarial, weight_adversarial, feature=0.0, weight_feature=0.0):
+    """Eq. 3 for the generator, L_G = L_rec + w L_adv, plus w_f L_feature if it has a weight. Returns (total, parts)."""
     parts = {"reconstruction": reconstruction, "adversarial": adversarial}
-    return reconstruction + weight_adversarial * adversarial, parts
+    total = reconstruction + weight_adversarial * adversarial
+    if weight_feature:
+        parts["feature"] = feature
+        total = total + weight_feature * feature
+    return total, parts
 
 
 # --- the log-loss game: Eq. 5 (option of the autoencoder) and Eq. 12, 13, 15, 16 ---

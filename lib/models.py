@@ -199,6 +199,11 @@ class AttributeClassifier(nn.Module):
         return self.head(self.features(x))
 
 
+def first_features(classifier, depth=3):
+    """x -> what the first `depth` convolutions of an AttributeClassifier see, (B, C, S / 2^depth, S / 2^depth)."""
+    return classifier.features[: 2 * depth]
+
+
 def frozen(module):
     """The same module, in evaluation mode, its weights closed to gradients."""
     return module.eval().requires_grad_(False)

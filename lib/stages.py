@@ -85,16 +85,21 @@ def load(folder):
     return Trained(models.frozen(model), settings, pd.read_csv(log) if log.exists() else pd.DataFrame(), folder)
 
 
-def autoencoder(run, faces, watch=None, **changes):
-    """Encoder and Decoder trained on the training faces (Sec. III-A). `changes` replace fields of its config."""
+def autoencoder(run, faces, watch=None, labelled=None, **changes):
+    """Encoder and Decoder trained on the training faces (Sec. III-A). `changes` replace fields of its config.
+
+    With `weight_feature` it also learns through the classifier of `labelled` (FaceData; default the same faces).
+    """
     settings = dataclasses.replace(run.profile.autoencoder, **{"seed": run.seed} | changes)
+    guide = classifier(run, labelled or faces) if settings.weight_feature else None
 
     def begin(accelerator):
         images, _ = tensors(faces.part("train"), accelerator.device)
         state = training.autoencoder_state(settings, accelerator.device)
-        return state, len(images), lambda: training.train_autoencoder(accelerator, state, images, settings)
+        features = guide and models.first_features(models.placed(guide.model, accelerator.device))
+        return state, len(images), lambda: training.train_autoencoder(accelerator, state, images, settings, features)
 
-    return obtain(run, "autoencoder", settings, [faces.key], begin, watch)
+    return obtain(run, "autoencoder", settings, [faces.key, *([guide.digest] if guide else [])], begin, watch)
 
 
 def classifier(run, faces, watch=None, **changes):

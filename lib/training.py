@@ -175,12 +175,13 @@ def discriminate(discriminator, real, fake, weight, saturating):
     return logits, losses.discriminator(logits_real, logits_fake)
 
 
-def train_autoencoder(accelerator, state, images, config):
-    """Eq. 1-6 on `images`, uint8 (N, 3, S, S) on the device.
+def train_autoencoder(accelerator, state, images, config, features=None):
+    """Eq. 1-6 on `images`, uint8 (N, 3, S, S) on the device; with `config.weight_feature` also seen through `features`,
+    the frozen first layers of a classifier (`models.first_features`).
 
     The learning rate halves after an epoch whose mean convergence measure is no better than the best so far, as BEGAN's
     when it stalls, down to an eighth.
-    Records: reconstruction, adversarial, critic; with BEGAN's loss also error_real, k, convergence.
+    Records: reconstruction, adversarial, critic; with `features` feature; with BEGAN's loss error_real, k, convergence.
     """
     model, critic = state.modules["model"], state.modules["critic"]
     per_epoch = len(images) // config.batch_size
@@ -197,7 +198,10 @@ def train_autoencoder(accelerator, state, images, config):
                 logits, critic_loss = discriminate(critic, x, x_hat, config.weight_adversarial, saturating=False)
                 adversarial = losses.generator(logits)
             reconstruction = losses.image_reconstruction(x, x_hat)
-            total, parts = losses.autoencoder(reconstruction, adversarial, config.weight_adversarial)
+            weights = {"weight_adversarial": config.weight_adversarial, "weight_feature": config.weight_feature}
+            if config.weight_feature:
+                weights["feature"] = losses.feature_reconstruction(features, x, x_hat)
+            total, parts = losses.autoencoder(reconstruction, adversarial, **weights)
         descend(accelerator, total + critic_loss, *state.optimizers.values())
 
         record = averaged(accelerator, **parts, critic=critic_loss)

@@ -43,17 +43,20 @@ def assert_same_step(state, modules):
             assert_close(ours, theirs, rtol=0, atol=1e-4)  # a tenth of a step: Adam makes much of tiny gradients
 
 
-@pytest.mark.parametrize("k", [0.0, 0.3])
-def test_autoencoder_step_is_the_textbooks(accelerator, faces, k):
+@pytest.mark.parametrize(("k", "weight_feature"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.7)])
+def test_autoencoder_step_is_the_textbooks(accelerator, faces, k, weight_feature):
     images, _ = faces
-    settings = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2)
+    settings = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2, weight_feature=weight_feature)
+    guide = models.frozen(models.AttributeClassifier(settings.size, 2, 3))
     state = training.autoencoder_state(settings, "cpu")
     state.values["k"] = torch.tensor(k)
     modules = reference.plain(state.modules)
-    rows = one_step(training.train_autoencoder(accelerator, state, images, settings), accelerator)
+    features = models.first_features(guide)
+    rows = one_step(training.train_autoencoder(accelerator, state, images, settings, features), accelerator)
     x = torch.stack([reference.Pictures(*faces)[i][0] for i in rows.tolist()])
     optimizers = reference.optimizers(modules, settings.learning_rate)
-    new_k = reference.autoencoder_step(modules, optimizers, torch.tensor(k), x, settings)
+    features = models.first_features(reference.plain(guide))
+    new_k = reference.autoencoder_step(modules, optimizers, torch.tensor(k), x, settings, features)
     assert_close(state.values["k"], new_k)
     assert_same_step(state, modules)
 

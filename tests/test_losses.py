@@ -44,6 +44,17 @@ def test_autoencoder_objective_weighs_the_adversarial_part_only():
     total, parts = losses.autoencoder(torch.tensor(0.3), torch.tensor(0.2), 0.1)
     assert total.item() == pytest.approx(0.32)
     assert {name: round(part.item(), 6) for name, part in parts.items()} == {"reconstruction": 0.3, "adversarial": 0.2}
+    total, parts = losses.autoencoder(torch.tensor(0.3), torch.tensor(0.2), 0.1, torch.tensor(0.4), 2.0)
+    assert total.item() == pytest.approx(0.3 + 0.02 + 0.8)
+    assert parts["feature"].item() == pytest.approx(0.4)
+
+
+def test_feature_reconstruction_compares_what_a_network_sees_and_moves_the_copy_alone():
+    x, x_hat = torch.tensor([[1.0, 2.0]], requires_grad=True), torch.tensor([[1.0, 4.0]], requires_grad=True)
+    loss = losses.feature_reconstruction(lambda x: x**2, x, x_hat)
+    assert loss.item() == pytest.approx((0 + 12) / 2)
+    loss.backward()
+    assert x.grad is None and x_hat.grad.tolist() == [[0.0, 4.0]]
 
 
 def test_log_losses_by_hand():

@@ -94,6 +94,13 @@ def test_descend_cuts_a_gradient_that_is_too_long(accelerator):
     assert_close(before - layer.weight, torch.tensor([[0.6, 0.8]]) * training.LONGEST_GRADIENT)
 
 
+def test_first_features_are_those_after_as_many_convolutions_as_asked_for():
+    classifier = models.AttributeClassifier(SIZE, 2, 3)
+    first, x = classifier.features, torch.randn(2, 3, SIZE, SIZE)
+    assert_close(models.first_features(classifier, 2)(x), first[3](first[2](first[1](first[0](x)))))
+    assert models.first_features(classifier, 1)(x).shape == (2, 2, SIZE // 2, SIZE // 2)
+
+
 def test_autoencoder_step_routes_gradients(accelerator, faces):
     """The critic's step is L(x) − k L(x̂) with x̂ held still; the autoencoder's is L_rec + w L(x̂), critic held still."""
     images, _ = faces

@@ -32,7 +32,8 @@ class Context:
     @cached_property
     def trained_autoencoder(self):
         """The autoencoder as a Trained stage."""
-        return stages.autoencoder(self.run, self.faces if self.unlabelled is None else self.unlabelled)
+        everybody = self.faces if self.unlabelled is None else self.unlabelled
+        return stages.autoencoder(self.run, everybody, labelled=self.faces)
 
     @cached_property
     def autoencoder(self):
