@@ -85,13 +85,13 @@ def load(folder):
     return Trained(models.frozen(model), settings, pd.read_csv(log) if log.exists() else pd.DataFrame(), folder)
 
 
-def autoencoder(run, faces, watch=None, labelled=None, **changes):
+def autoencoder(run, faces, watch=None, **changes):
     """Encoder and Decoder trained on the training faces (Sec. III-A). `changes` replace fields of its config.
 
-    With `weight_feature` it also learns through the classifier of `labelled` (FaceData; default the same faces).
+    With `weight_feature` it also learns through what the classifier of the same faces sees first.
     """
     settings = dataclasses.replace(run.profile.autoencoder, **{"seed": run.seed} | changes)
-    guide = classifier(run, labelled or faces) if settings.weight_feature else None
+    guide = classifier(run, faces) if settings.weight_feature else None
 
     def begin(accelerator):
         images, _ = tensors(faces.part("train"), accelerator.device)

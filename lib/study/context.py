@@ -32,8 +32,7 @@ class Context:
     @cached_property
     def trained_autoencoder(self):
         """The autoencoder as a Trained stage."""
-        everybody = self.faces if self.unlabelled is None else self.unlabelled
-        return stages.autoencoder(self.run, everybody, labelled=self.faces)
+        return stages.autoencoder(self.run, self.faces if self.unlabelled is None else self.unlabelled)
 
     @cached_property
     def autoencoder(self):

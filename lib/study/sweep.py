@@ -154,6 +154,8 @@ def sized(run, n, unlabelled):
         if faces != usual:  # else the stage is the profile's own, to the last digit of its digest
             epochs = settings.epochs * min(MOST_EPOCHS, usual / faces)
             profile = replace(profile, **{stage: replace(settings, epochs=epochs)})
+    if unlabelled != n:  # what learns from faces without labels cannot look through a classifier of these faces
+        profile = replace(profile, autoencoder=replace(profile.autoencoder, weight_feature=0.0))
     return replace(run, profile=profile)
 
 
