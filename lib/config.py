@@ -39,6 +39,7 @@ class AutoencoderConfig:
     critic_filters: int = 64
     adversarial: str = "began"  # or "log": Eq. 5 as printed
     weight_adversarial: float = 0.1
+    squared: bool = False  # L2 in place of Eq. 4's L1
     weight_feature: float = 0.0  # of the loss in the first features of a frozen classifier; 0: the paper's
     gamma: float = 0.5  # Eq. 6
     lambda_k: float = 1e-3  # Eq. 6

@@ -38,6 +38,14 @@ RECIPES = {
         autoencoder=dataclasses.replace(LAPTOP.autoencoder, epochs=6),
         mapping=dataclasses.replace(LAPTOP.mapping, epochs=3),
     ),
+    "toy64": dataclasses.replace(  # the same networks for twice the width, a little longer
+        LAPTOP,
+        name="shipped64",
+        data=dataclasses.replace(LAPTOP.data, size=64, train=10_000),
+        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64),
+        classifier=dataclasses.replace(LAPTOP.classifier, size=64, epochs=9),
+        mapping=dataclasses.replace(LAPTOP.mapping, size=64, epochs=6),
+    ),
     "celeba64": dataclasses.replace(  # the paper's, but for a classifier that is small enough to ship
         PAPER, name="shipped", classifier=dataclasses.replace(PAPER.classifier, filters=32)
     ),

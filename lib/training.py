@@ -197,7 +197,8 @@ def train_autoencoder(accelerator, state, images, config, features=None):
             else:
                 logits, critic_loss = discriminate(critic, x, x_hat, config.weight_adversarial, saturating=False)
                 adversarial = losses.generator(logits)
-            reconstruction = losses.image_reconstruction(x, x_hat)
+            distance = losses.squared_reconstruction if config.squared else losses.image_reconstruction
+            reconstruction = distance(x, x_hat)
             weights = {"weight_adversarial": config.weight_adversarial, "weight_feature": config.weight_feature}
             if config.weight_feature:
                 weights["feature"] = losses.feature_reconstruction(features, x, x_hat)

@@ -16,6 +16,7 @@ def test_reconstructions_are_means_over_batch_and_elements():
     """Eq. 4, 10 and 11."""
     x, x_hat = torch.tensor([[0.0, 1.0], [2.0, -1.0]]), torch.tensor([[1.0, 1.0], [0.0, -2.0]])
     assert losses.image_reconstruction(x, x_hat).item() == pytest.approx((1 + 0 + 2 + 1) / 4)
+    assert losses.squared_reconstruction(x, x_hat).item() == pytest.approx((1 + 0 + 4 + 1) / 4)
     assert losses.embedding_reconstruction(x, x_hat).item() == pytest.approx((1 + 0 + 4 + 1) / 4)
 
 

@@ -122,6 +122,17 @@ def test_autoencoder_step_routes_gradients(accelerator, faces):
     assert_close([p.grad for p in state.modules["model"].parameters()], list(of_model))
 
 
+def test_reconstruction_may_be_squared(accelerator, faces):
+    images, _ = faces
+    settings = dataclasses.replace(AUTOENCODER, squared=True)
+    state = training.autoencoder_state(settings, "cpu")
+    model = copy.deepcopy(state.modules["model"])
+    (batch,) = training.batches(accelerator, N, 8, 0, 1, settings.seed)
+    x = training.to_float(images[batch])
+    record = next(training.train_autoencoder(accelerator, state, images, settings))
+    assert_close(record["reconstruction"], (x - model(x)).square().mean().detach())
+
+
 def test_residuals_vanish_over_the_first_steps(accelerator, faces):
     images, _ = faces
     settings = config.AutoencoderConfig(**SMALL, embedding=8, critic_filters=2, carry_steps=2)

@@ -1,0 +1,93 @@
+"""What does the bottleneck forget? Writes data/results/bottleneck.csv and notebooks/figures/bottleneck.png.
+
+    python benchmarks/bottleneck.py --seeds 0 1 2
+
+Autoencoders of drawn faces that differ in one thing each, trained for a few epochs alike. The oracle (lib/oracle.py)
+reads the labels of test faces from their reconstructions: what it cannot read there no Φ can make this Decoder paint.
+One row for all attributes, and one for each. May be stopped and started again: rows of a finished variant stand until
+it is measured with other settings.
+"""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from benchmarks.obedience import answers
+from lib import config, data, losses, oracle, plots, stages
+from lib.study import recogniser
+
+RESULTS = config.ROOT / "data" / "results" / "bottleneck.csv"
+PICTURE = config.ROOT / "notebooks" / "figures" / "bottleneck.png"
+EPOCHS = 4
+SHOWN = 8  # faces in a row of the picture
+
+PAPER = {"embedding": 64, "weight_feature": 0.0, "epochs": EPOCHS}
+VARIANTS = {  # changes of the profile's AutoencoderConfig
+    "Z = 64, as in the paper": PAPER,
+    "Z = 128": PAPER | {"embedding": 128},
+    "Z = 256": PAPER | {"embedding": 256},
+    "Z = 64, twice the filters": PAPER | {"filters": 32},
+    "Z = 64, twice the steps": PAPER | {"epochs": 2 * EPOCHS},
+    "Z = 64, L2 instead of L1": PAPER | {"squared": True},
+    "Z = 64, classifier's features": PAPER | {"weight_feature": 1.0},
+    "Z = 256, classifier's features": PAPER | {"embedding": 256, "weight_feature": 1.0},
+}
+
+
+@torch.inference_mode()
+def rebuilt(autoencoder, images):
+    """uint8 images after Encoder and Decoder, array (n, 3, S, S)."""
+    x = torch.from_numpy(np.array(images))
+    return torch.cat([data.to_uint8(autoencoder(data.to_float(batch))) for batch in x.split(256)]).numpy()
+
+
+def measure(run, faces, variants, seeds):
+    """The table, seed by seed; rows of a variant trained with other settings, or judged by another oracle, go."""
+    judge, test = oracle.oracle(run, faces), faces.part("test")
+    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=["variant", "seed", "stage", "judge"])
+    done = done[done["judge"] == judge.folder.name]
+    for seed, name in tqdm([(seed, name) for seed in seeds for name in variants], desc="bottleneck", unit="variant"):
+        trained = stages.autoencoder(replace(run, seed=seed), faces, **variants[name])
+        if (done["stage"] == trained.folder.name).any():
+            continue
+        images = rebuilt(trained.model, test.images)
+        table = answers(test, recogniser.predict(judge.model, images))
+        table.loc[0, "l1"] = losses.image_reconstruction(data.to_float(test.images), data.to_float(images)).item()
+        recipe = run.recipe(
+            seed=seed, n_train=len(faces.part("train")), n_test=len(test), steps=int(trained.log["step"].iloc[-1]),
+            stage=trained.folder.name, judge=judge.folder.name,
+        )  # fmt: skip
+        stale = (done["variant"] == name) & (done["seed"] == seed)
+        done = pd.concat([done[~stale], table.assign(variant=name, **recipe)], ignore_index=True)
+        done.to_csv(RESULTS, index=False, float_format="%.5g")
+    return done
+
+
+def picture(run, faces, variants, seed):
+    """Test faces above their reconstructions by every variant."""
+    test = faces.part("test").take(slice(0, SHOWN))
+    models = [stages.autoencoder(replace(run, seed=seed), faces, **changes).model for changes in variants.values()]
+    rows = [test.images, *(rebuilt(model, test.images) for model in models)]
+    return plots.faces(np.concatenate(rows), columns=SHOWN, row_labels=["drawn face", *variants])
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--profile")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--variants", nargs="+", metavar="VARIANT", default=list(VARIANTS), choices=VARIANTS)
+    options = parser.parse_args(arguments)
+    run = config.start(options.profile, "toy")
+    faces = data.load(run)
+    variants = {name: VARIANTS[name] for name in options.variants}
+    rows = measure(run, faces, variants, options.seeds).query("attribute == 'all'")
+    print(rows.groupby("variant", sort=False)[["accuracy", "balanced_accuracy", "l1"]].mean())
+    picture(run, faces, variants, options.seeds[0]).savefig(PICTURE, dpi=80)
+
+
+if __name__ == "__main__":
+    main()
