@@ -96,6 +96,7 @@ class RecognitionConfig:
     steps: int = 25_000
     batch_size: int = 64
     learning_rate: float = 1e-4
+    falling: bool = False  # whether the rate falls to nothing, along half a cosine; the paper's does not
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     sizes: tuple[int, ...] = (
         500,
@@ -106,6 +107,7 @@ class RecognitionConfig:
         16_000,
     )  # numbers of training faces, see lib/study/sweep.py
     few_labels: tuple[int, ...] = (500, 2_000)  # numbers of labelled ones among them
+    tried: tuple[int, ...] = (12_500, 25_000, 50_000)  # numbers of steps among which validation chooses
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ PROFILES = {
         AutoencoderConfig(size=32, filters=4, critic_filters=4, weight_feature=1.0, epochs=1),
         ClassifierConfig(size=32, filters=4, noise=0.3, nudge=0.02, epochs=1),
         MappingConfig(size=32, filters=4, noise=0.3, epochs=1, halvings=4),
-        RecognitionConfig(filters=4, steps=8, batch_size=32, seeds=(0, 1), sizes=(64, 128), few_labels=(64,)),
+        RecognitionConfig(
+            filters=4, steps=8, batch_size=32, seeds=(0, 1), sizes=(64, 128), few_labels=(64,), tried=(4, 8)
+        ),
     ),
     "laptop": Profile(  # a student sees it work
         "laptop",
@@ -138,7 +142,7 @@ PROFILES = {
         ),
         ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
         MappingConfig(size=32, embedding=256, filters=16, noise=0.3, epochs=5, learning_rate=1e-3, halvings=4),
-        RecognitionConfig(filters=16, steps=800, learning_rate=1e-3),
+        RecognitionConfig(filters=16, steps=800, learning_rate=1e-3, tried=(400, 800, 1_600)),
         minutes={
             "00_start": 0.2,
             "01_statistics": 0.2,

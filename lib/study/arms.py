@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from lib.baselines import systems
-from lib.study import imbalance, training_sets
+from lib.study import batches, imbalance, training_sets
 
 # --- Decisions: (logits of any faces, Answers of this network) -> scores; above 0 the attribute is recognised --------
 
@@ -37,6 +37,15 @@ def tuned(logits, answers):
 
 
 @dataclass(frozen=True)
+class Change:
+    """Something that happens to every batch, see lib/study/batches.py."""
+
+    make: Callable
+    options: dict = field(default_factory=dict)
+    tried: dict = field(default_factory=dict)  # option -> values, among which lib/study/tuned.py chooses on validation
+
+
+@dataclass(frozen=True)
 class Arm:
     """One way to make a recogniser. Arms that differ in nothing but `decide` share their trained networks."""
 
@@ -47,6 +56,8 @@ class Arm:
     loss: Callable = imbalance.cross_entropy  # (logits, a, prevalence) -> scalar
     decide: Callable = at_zero
     fit: Callable | None = None  # (context, images, a) -> network, instead of the recogniser's training
+    changes: tuple[Change, ...] = ()  # of every batch, one after the other
+    steps: int | None = None  # of the training; None: those of the profile
 
     @property
     def training(self):
@@ -55,12 +66,25 @@ class Arm:
         if "system" in self.options:
             profiles = systems.SYSTEMS[self.options["system"]].module.PROFILES
             parts.append({name: asdict(settings) for name, settings in profiles.items()})
-        return parts if self.fit is None else [*parts, self.fit.__name__]
+        if self.fit is not None:
+            parts.append(self.fit.__name__)
+        if self.changes or self.steps is not None:
+            parts += [[[change.make.__name__, change.options] for change in self.changes], self.steps]
+        return parts
 
     @property
     def generates(self):
         """Whether it depends on trained stages; True for any `build` of your own, and for any `fit`."""
-        return self.build not in training_sets.WITHOUT_STAGES or self.fit is not None
+        decoded = any(
+            change.make is batches.edited and change.options.get("through") != "components" for change in self.changes
+        )
+        return decoded or self.build not in training_sets.WITHOUT_STAGES or self.fit is not None
+
+    def starting(self, context, images, a):
+        """What happens to every batch of the training set `images`, `a`: one change, or None."""
+        if not self.changes:
+            return None
+        return batches.in_turn([change.make(context, images, a, **change.options) for change in self.changes])
 
 
 NO_PERCEPTUAL = "balancing, no perceptual loss"

@@ -1,17 +1,31 @@
 """What the arms of the recognition study are made of: the training faces, and stages trained on them."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
 import torch
-from sklearn.linear_model import LinearRegression
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, RidgeCV
 from torch import nn
 
 from lib import data, stages, training
 from lib.augmentation import generate
 from lib.baselines import systems
 from lib.study import training_sets
+
+COMPONENTS = 64  # principal components that may stand for Encoder and Decoder
+MOST_FOR_COMPONENTS = 8_000  # faces are enough to find them
+RIDGES = tuple(10.0**power for power in range(-1, 5))  # penalties of W, among which leaving one out chooses
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """A way from faces to embeddings and back. Tensors on the device of the context."""
+
+    encode: Callable  # uint8 images (n, 3, S, S) -> z float32 (n, Z)
+    decode: Callable  # z -> x float32 (n, 3, S, S), about [-1, 1]
 
 
 class Context:
@@ -42,8 +56,7 @@ class Context:
     @cached_property
     def z(self):
         """Embeddings of the training faces, float32 tensor (N, Z) on the device."""
-        batches = torch.from_numpy(np.array(self.train.images)).split(256)
-        return torch.cat([stages.embed(self.autoencoder.encoder, batch.to(self.device)) for batch in batches])
+        return self._encode(self.train.images)
 
     @cache  # noqa: B019 (a context lives as long as its study)
     def mapping(self, rounds=1, **changes):
@@ -95,6 +108,48 @@ class Context:
     def decode(self, z):
         """Faces for embeddings, (n, Z) -> uint8 (n, 3, S, S)."""
         return generate(nn.Identity(), self.autoencoder.decoder, z.cpu(), device=self.device)
+
+    @cache  # noqa: B019
+    def codec(self, through="autoencoder"):
+        """The Codec of this name: "autoencoder", or "components", the first `COMPONENTS` principal components of the
+        faces that the autoencoder would learn from."""
+        if through == "autoencoder":
+            networks = self.autoencoder.eval()
+            return Codec(self._encode, torch.inference_mode()(networks.decoder))
+        faces = self.train if self.unlabelled is None else self.unlabelled.part("train")
+        chosen = faces.images[:: len(faces) // MOST_FOR_COMPONENTS + 1]
+        shape = chosen.shape[1:]
+        pca = PCA(COMPONENTS, svd_solver="randomized", random_state=0).fit(data.to_float(chosen).flatten(1).numpy())
+        mean, axes = (torch.from_numpy(array).to(self.device) for array in (pca.mean_, pca.components_))
+        return Codec(
+            lambda images: (data.to_float(images).to(self.device).flatten(1) - mean) @ axes.T,
+            lambda z: (z @ axes + mean).unflatten(1, shape),
+        )
+
+    def _encode(self, images):
+        """Embeddings of uint8 images (n, 3, S, S) by the Encoder, float32 tensor (n, Z) on the device."""
+        batches = torch.from_numpy(np.array(images)).split(256)
+        return torch.cat([stages.embed(self.autoencoder.encoder, batch.to(self.device)) for batch in batches])
+
+    def shift(self, by, codec):
+        """How an embedding moves when labels change: a function (z (n, Z), a, a' (n, A)) -> Δ (n, Z).
+
+        "linear"   Δ = W(a' - a), W the ridge regression from the training faces' labels to their embeddings
+        "phi"      Δ = Φ(a') - Φ(a); only for the autoencoder's embeddings
+        """
+        if by == "phi":
+            return lambda z, a, new: self.phi(new) - self.phi(a)
+        if by == "linear":
+            weight = self.ridge(codec)
+            return lambda z, a, new: (new.float() - a.float()).to(weight.device) @ weight.T
+        raise ValueError(f'no way to move an embedding is called {by!r}; choose "linear" or "phi"')
+
+    @cache  # noqa: B019
+    def ridge(self, codec):
+        """W: the ridge regression from the training faces' labels to their embeddings, float32 (Z, A) on the device."""
+        z = codec.encode(self.train.images).cpu().numpy()
+        fitted = RidgeCV(RIDGES).fit(self.train.attributes.astype(float), z)
+        return torch.from_numpy(fitted.coef_.astype(np.float32)).to(self.device)
 
     def phi(self, a):
         """Φ(a): embeddings of labels, (n, A) -> float32 tensor (n, Z) on the device."""

@@ -21,7 +21,7 @@ from lib.study import imbalance, recogniser
 from lib.study.context import Context
 from lib.study.training_sets import Unavailable
 
-AMOUNTS = ("seeds", "sizes", "few_labels")  # how many networks there are: this leaves each of them as it is
+AMOUNTS = ("seeds", "sizes", "few_labels", "tried")  # how many networks there are: this leaves each of them as it is
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,11 @@ class Networks:
         self.guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
         if self.context.unlabelled is not None:
             self.guides.append(self.context.unlabelled.key)
-        self.digest = config.digest(*self.protocol, *self.guides)
+
+    @cached_property
+    def digest(self):
+        """Eight digits for all that decides the study, but arms and seeds."""
+        return config.digest(*self.protocol, *self.guides)
 
     def network(self):
         """A fresh recogniser."""
@@ -96,12 +100,16 @@ class Networks:
         """`network_digest` of every arm by name."""
         return {name: self.network_digest(arm) for name, arm in (arms_.ARMS | self.arms).items()}
 
+    def context_of(self, seed):
+        """The Context of the networks of a seed: here one and the same for all."""
+        return self.context
+
     def answers(self, arm, seed, wait=True):
-        """Answers of the network of `arm` (a name) trained from `seed`: read from its file, or trained now.
+        """Answers of the network of `arm` (an Arm, or its name) from `seed`: read from its file, or trained now.
 
         While another process trains it, this one waits, or raises filelock.Timeout with `wait=False`.
         """
-        arm = self.arms[arm]
+        arm = self.arms[arm] if isinstance(arm, str) else arm
         name = f"{arm.build.__name__}-{self.network_digest(arm)}-{seed}"
         if name not in self.memory:
             path = self.folder / "recognition" / f"{name}.npz"
@@ -114,27 +122,27 @@ class Networks:
                     file["val"].astype(np.float32),
                     file["test"].astype(np.float32),
                     self.val.attributes[:, self.columns],
-                    imbalance.prevalence(self.context.train.attributes[:, self.columns]),
+                    imbalance.prevalence(self.context_of(seed).train.attributes[:, self.columns]),
                     json.loads(str(file["recipe"])),
                 )
         return self.memory[name]
 
     def _train(self, arm, seed, path):
         start = time.monotonic()
-        images, a = arm.build(self.context, np.random.default_rng(seed), **arm.options)
-        steps, n_train = self.settings.steps, len(self.context.train)
+        context = self.context_of(seed)
+        images, a = arm.build(context, np.random.default_rng(seed), **arm.options)
+        steps, n_train = arm.steps or self.settings.steps, len(context.train)
         if self.same_epochs:
             steps = round(steps * len(images) / n_train)
-        a = a[:, self.columns]
         if arm.fit is None:
             torch.manual_seed(seed)
-            model = recogniser.train(self.network(), images, a, self.settings, steps, seed, arm.loss)
+            change = arm.starting(context, images, a)  # of whole rows, of which the loss sees the targets
+            model = recogniser.train(self.network(), images, a, self.settings, steps, seed, self._loss(arm), change)
         else:
-            steps, model = 0, arm.fit(self.context, images, a)
+            steps, model = 0, arm.fit(context, images, a[:, self.columns])
         val = recogniser.predict(model, self.val.images)
-        test = recogniser.predict(
-            model, self.faces.part("test").images
-        )  # the only place where test faces are looked at
+        # The only place where test faces are looked at:
+        test = recogniser.predict(model, self.faces.part("test").images)
         recipe = self.run.recipe(
             seed=seed, n_train=n_train, n_images=len(images), n_test=len(test), steps=steps,
             extractor="attgan" if self.attgan else f"classifier-{self.settings.filters}",
@@ -142,6 +150,11 @@ class Networks:
         )  # fmt: skip
         with checkpoints.atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, val=val.astype(np.float16), test=test.astype(np.float16), recipe=json.dumps(recipe))
+
+    def _loss(self, arm):
+        """The loss of an Arm on those columns of the labels that are to be recognised."""
+        columns = self.columns
+        return lambda logits, a, prevalence: arm.loss(logits, a[:, columns], prevalence[columns])
 
     def train(self):
         """Train what is missing, seed by seed, so that every arm has its first seed early; what other processes are

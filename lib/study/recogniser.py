@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm.auto import tqdm
 
 from lib import data, models, training
@@ -25,10 +26,12 @@ def attgan_classifier(size, attributes):
     )
 
 
-def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy):
+def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy, change=None):
     """Train `model` for exactly `steps` steps on images uint8 (n, 3, S, S) and labels bool (n, A), both arrays.
 
-    Batches and their order depend on `seed` and n alone. `settings` is a RecognitionConfig. Returns the model.
+    Batches and their order depend on `seed` and n alone. `settings` is a RecognitionConfig: with `falling` the learning
+    rate follows half a cosine down to nothing. `change` is made to every batch, see lib/study/batches.py; what it draws
+    depends on `seed`. Returns the model.
     """
     accelerator = training.new_accelerator()
     model = models.placed(model, accelerator.device).train()
@@ -36,11 +39,19 @@ def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy)
     labels = torch.from_numpy(np.array(a)).to(accelerator.device)
     prevalence = torch.from_numpy(imbalance.prevalence(a)).to(accelerator.device)
     optimizer = training.adam([model], settings.learning_rate)
+    schedule = CosineAnnealingLR(optimizer, steps) if settings.falling else None
     rows = training.batches(accelerator, len(images), settings.batch_size, 0, steps, seed)
-    for batch in tqdm(rows, total=steps, desc="recogniser", unit="step", leave=False, delay=1):
-        with accelerator.autocast():
-            value = loss(model(data.to_float(images[batch])), labels[batch].float(), prevalence)
-        training.descend(accelerator, value, optimizer)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for step, batch in enumerate(tqdm(rows, total=steps, desc="recogniser", unit="step", leave=False, delay=1)):
+            x, b = data.to_float(images[batch]), labels[batch].float()
+            if change is not None:
+                x, b = change(x, b, batch, step / steps)
+            with accelerator.autocast():
+                value = loss(model(x), b, prevalence)
+            training.descend(accelerator, value, optimizer)
+            if schedule is not None:
+                schedule.step()
     return model.eval()
 
 

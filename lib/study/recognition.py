@@ -31,6 +31,11 @@ class Study(Networks):
     tables = "recognition"  # how the names of its result tables begin
 
     @property
+    def lasting(self):
+        """How long arms train, column `protocol` of the tables."""
+        return "same epochs" if self.same_epochs else "same steps"
+
+    @property
     def references(self):
         """Names of its arms that others are compared with."""
         return [name for name in ("none", *arms_.REFERENCES) if name in self.arms]
@@ -39,7 +44,7 @@ class Study(Networks):
         """`table` with the columns by which studies in one file are told apart, and with `recipe`."""
         columns = {
             "data": self.run.data_name, "profile": self.run.profile.name, "n_train": len(self.context.train),
-            "attributes": len(self.targets), "protocol": "same epochs" if self.same_epochs else "same steps",
+            "attributes": len(self.targets), "protocol": self.lasting,
             "study": self.digest,
         }  # fmt: skip
         columns |= {f"{of}_network": table[of].map(self.network_digests) for of in ("arm", "over") if of in table}

@@ -111,6 +111,7 @@ class SizedStudy(recognition.Study):
     """A Study whose rows go to the tables of the sweep."""
 
     tables = "sweep"
+    reference = "none"
 
     def __init__(self, setting, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -120,16 +121,16 @@ class SizedStudy(recognition.Study):
         return super().labelled(table, setting=self.setting, **recipe)
 
     def shares(self, metric="balanced_accuracy_tuned"):
-        """How much of the yardstick's gain over `none` each arm reaches: a row per arm with `mean`, `low`, `high`.
+        """How much of the yardstick's gain each arm reaches: a row per arm with `mean`, `low`, `high`.
 
         1 is as good as the same number of real faces, below 0 is worse than none. NaN where it is not certain that the
         yardstick gains at all. Also merged into `results/sweep_differences.csv`. Raises KeyError without a yardstick.
         """
         self.train()
-        none = self.contributions("none", metric)
+        none = self.contributions(self.reference, metric)
         gained = {name: self.contributions(name, metric) - none for name in self.arms}
         rows = []
-        for name in sorted(gained.keys() - {"none", YARDSTICK}):
+        for name in sorted(gained.keys() - {self.reference, YARDSTICK}):
             both = np.stack([gained[name], gained[YARDSTICK]], axis=-1)
             ours, real = metrics.bootstrap_means(both, np.random.default_rng(0)).T
             share = [np.nan] * 3

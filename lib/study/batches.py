@@ -1,0 +1,105 @@
+"""What happens to every batch while a recogniser trains: drawn afresh at every step, for its faces and their labels.
+
+    change = make(context, images, a, **options)      # once, before the training
+    x, b = change(x, b, rows, progress)               # at every step
+
+`images` (n, 3, S, S) uint8 and `a` (n, A) bool are the training set; x (B, 3, S, S) in [-1, 1] and b (B, A) a batch of
+it, its `rows`; `progress` runs from 0 to 1 over the training. All chance is torch's, seeded by the training.
+"""
+
+import torch
+from torchvision.transforms import v2
+
+from lib import augmentation, data
+from lib.study import imbalance
+
+CANDIDATES = 16  # rows among which an edit looks for the one nearest to a face
+
+
+def flipped(context, images, a):
+    """Every face is mirrored with probability 1/2."""
+
+    def change(x, b, rows, progress):
+        mirrored = torch.rand(len(x), 1, 1, 1) < 0.5
+        return torch.where(mirrored.to(x.device), x.flip(-1), x), b
+
+    return change
+
+
+def mixed(context, images, a, how="mixup", alpha=0.4):
+    """Pairs of faces and their labels are mixed, by pixel value (mixup, Zhang et al., 2018) or by area (CutMix, Yun et
+    al., 2019); the share of the first is drawn from Beta(alpha, alpha)."""
+    mix = {"mixup": v2.MixUp, "cutmix": v2.CutMix}[how](alpha=alpha)
+    return lambda x, b, rows, progress: mix(x, b)
+
+
+def transformed(context, images, a, name):
+    """Every face is transformed by itself: "trivial" (TrivialAugment, Müller and Hutter, 2021), "rand" (RandAugment,
+    Cubuk et al., 2020), or one of `augmentation.traditional`."""
+    if name in ("trivial", "rand"):
+        transform = {"trivial": v2.TrivialAugmentWide, "rand": v2.RandAugment}[name]()
+    else:
+        transform = augmentation.traditional(name, images.shape[-1])
+
+    def change(x, b, rows, progress):
+        faces = data.to_uint8(x).cpu()
+        return data.to_float(torch.stack([transform(face) for face in faces])).to(x.device), b
+
+    return change
+
+
+def smoothed(context, images, a, amount=0.1):
+    """Label smoothing (Szegedy et al., 2016): labels 0 and 1 become amount / 2 and 1 - amount / 2."""
+    return lambda x, b, rows, progress: (x, b + amount * (0.5 - b))
+
+
+def edited(context, images, a, by="linear", through="autoencoder", share=0.5, until=1.0, towards=imbalance.rarity):
+    """Difference editing: x' = x + Decoder(z + Δ) - Decoder(z) for a `share` of every batch, labelled a'.
+
+    The photograph stays; only what the edit changes is generated, so the decoder's blur falls out. a' is an observed
+    row, of `CANDIDATES` drawn by the weights `towards(a)` the one nearest to the face's own labels.
+
+    by       what stands for Δ, see `Context.shift`
+    through  "autoencoder", or "components": 64 principal components in place of Encoder and Decoder
+    until    from this share of the training on all faces are real ("From Fake to Real", Qraitem et al., 2024)
+    """
+    codec = context.codec(through)
+    z = codec.encode(images)
+    before = codec.decode(z).cpu()  # once, as nothing of it changes
+    shift = context.shift(by, codec)
+    a = torch.as_tensor(a)
+    weights = torch.as_tensor(towards(a.numpy()))
+
+    def change(x, b, rows, progress):
+        n = round(share * len(x)) if progress < until else 0
+        if n == 0:
+            return x, b
+        rows = rows[:n].cpu()
+        new = a[nearest(a, rows, weights)]
+        difference = codec.decode(z[rows] + shift(z[rows], a[rows], new)).cpu() - before[rows]
+        x, b = x.clone(), b.clone()
+        x[:n] = (x[:n] + difference.to(x.device)).clamp(-1, 1)
+        b[:n] = new.to(b)
+        return x, b
+
+    return change
+
+
+def nearest(a, rows, weights):
+    """For each of `rows` of the table `a` (n, A) another row of it: of `CANDIDATES` drawn by `weights` (n,) the one
+    with the fewest other labels, but not with the same ones if that can be helped. int64 (len(rows),)."""
+    drawn = torch.multinomial(weights, len(rows) * CANDIDATES, replacement=True).view(len(rows), CANDIDATES)
+    distance = (a[drawn] != a[rows, None]).sum(dim=2)
+    distance[distance == 0] = a.shape[1] + 1  # a face turned into itself is no new one
+    return drawn.gather(1, distance.argmin(dim=1, keepdim=True))[:, 0]
+
+
+def in_turn(changes):
+    """One change that makes several, one after the other."""
+
+    def change(x, b, rows, progress):
+        for one in changes:
+            x, b = one(x, b, rows, progress)
+        return x, b
+
+    return change
