@@ -119,7 +119,9 @@ class Context:
         faces = self.train if self.unlabelled is None else self.unlabelled.part("train")
         chosen = faces.images[:: len(faces) // MOST_FOR_COMPONENTS + 1]
         shape = chosen.shape[1:]
-        pca = PCA(COMPONENTS, svd_solver="randomized", random_state=0).fit(data.to_float(chosen).flatten(1).numpy())
+        pca = PCA(min(COMPONENTS, len(chosen)), svd_solver="randomized", random_state=0).fit(
+            data.to_float(chosen).flatten(1).numpy()
+        )
         mean, axes = (torch.from_numpy(array).to(self.device) for array in (pca.mean_, pca.components_))
         return Codec(
             lambda images: (data.to_float(images).to(self.device).flatten(1) - mean) @ axes.T,

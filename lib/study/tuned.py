@@ -36,7 +36,7 @@ CUTMIX = Change(batches.mixed, {"how": "cutmix"}, {"alpha": (0.2, 1.0)})
 
 def editing(**options):
     """Difference editing as a Change; `options` of `batches.edited`."""
-    return Change(batches.edited, options, {"share": (0.25, 0.5), "until": (0.75, 1.0)})
+    return Change(batches.edited, options, {"share": (0.5, 0.25), "until": (1.0, 0.75)})
 
 
 TABLE = [
@@ -51,7 +51,7 @@ TABLE = [
         Arm(name, "cheap remedies", changes=(FLIPPED, Change(batches.transformed, {"name": short})))
         for name, short in (("TrivialAugment", "trivial"), ("RandAugment", "rand"), ("erasing", "erase"))
     ),
-    Arm("label smoothing", "cheap remedies", changes=(FLIPPED, Change(batches.smoothed, {}, {"amount": (0.05, 0.1)}))),
+    Arm("label smoothing", "cheap remedies", changes=(FLIPPED, Change(batches.smoothed, {}, {"amount": (0.1, 0.05)}))),
     *(
         Arm(name, "cheap remedies", loss=loss, changes=(FLIPPED,))
         for name, loss in (
@@ -113,13 +113,16 @@ class TunedStudy(sweep.SizedStudy):
         return metrics.report(a, scores, metrics.best_thresholds(a, scores))["balanced_accuracy"]
 
     def choose(self, arm, wait=True):
-        """`arm` at its best on the validation faces: the number of steps first, then each option of its changes."""
-        best = max((replace(arm, steps=steps) for steps in self.settings.tried), key=lambda a: self.quality(a, wait))
-        for i, change in enumerate(arm.changes):
-            for option, values in change.tried.items():
-                candidates = [with_option(best, i, option, value) for value in values]
-                best = max(candidates, key=lambda a: self.quality(a, wait))
-        return best
+        """`arm` at its best on the validation faces: the number of steps first, then each option of its changes, which
+        until then has the first of its values."""
+        open_options = [(i, *option) for i, change in enumerate(arm.changes) for option in change.tried.items()]
+        for i, option, values in open_options:
+            arm = with_option(arm, i, option, values[0])
+        arm = max((replace(arm, steps=steps) for steps in self.settings.tried), key=lambda a: self.quality(a, wait))
+        for i, option, values in open_options:
+            candidates = [with_option(arm, i, option, value) for value in values]
+            arm = max(candidates, key=lambda a: self.quality(a, wait))
+        return arm
 
     def train(self):
         """Choose every arm, then train what is missing. What other processes are training meanwhile comes last."""

@@ -1,0 +1,140 @@
+"""Every arm at its best: chosen on validation faces, never on test faces, and drawn anew for each seed."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import small_profile
+
+from lib import config, data, metrics
+from lib.data import FaceData
+from lib.study import networks, recogniser, tuned
+from lib.study.arms import Arm
+from lib.study.tuned import TunedStudy
+
+NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
+EDITING = dataclasses.replace(
+    tuned.ARMS["difference editing, components"], name="edit", changes=(tuned.editing(through="components"),)
+)
+
+
+def noise(seed=0):
+    rng = np.random.default_rng(seed)
+    return FaceData(
+        images=rng.integers(0, 256, (88, 3, 32, 32), dtype=np.uint8),
+        attributes=rng.random((88, 5)) < (0.5, 0.4, 0.6, 0.2, 0.3),
+        names=NAMES,
+        split=np.repeat(["train", "val", "test"], [64, 12, 12]),
+        files=np.arange(88).astype(str),
+        source="noise",
+        key=f"noise{seed}",
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    settings = config.RecognitionConfig(filters=2, steps=3, batch_size=8, seeds=(0, 1), tried=(1, 2))
+    return config.Run(small_profile(recognition=settings), "toy", 0, tmp_path / "toy" / "ci")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The training faces of each training, in order."""
+    done, train = [], recogniser.train
+
+    def spy(model, images, a, settings, steps, *rest):
+        assert settings.falling
+        done.append((steps, images))
+        return train(model, images, a, settings, steps, *rest)
+
+    monkeypatch.setattr(recogniser, "train", spy)
+    return done
+
+
+def test_an_arm_is_chosen_one_thing_after_the_other_by_validation_faces(run, monkeypatch):
+    """Whatever the test faces say: of answers that are right on validation faces by a rule, the best is found."""
+    everybody, asked = noise(), []
+    val, test = (everybody.part(part).attributes for part in ("val", "test"))
+
+    def answers(self, arm, seed, wait=True):
+        options = arm.changes[0].options
+        asked.append((arm.steps, options.get("share"), options.get("until")))
+        wrong = 6 - 2 * (arm.steps == 2) - 2 * (options.get("share") == 0.25) - (options.get("until") == 1.0)
+        logits = np.where(val, 1.0, -1.0)
+        logits[:wrong] *= -1
+        opposite = np.where(test, 1.0, -1.0)
+        opposite[wrong:] *= -1
+        return networks.Answers(logits, opposite, val, val.mean(0), {"steps": arm.steps})
+
+    monkeypatch.setattr(TunedStudy, "answers", answers)
+    study = TunedStudy(run, everybody, 16, [EDITING])
+    best = study.choose(EDITING)
+    assert (best.steps, best.changes[0].options) == (
+        2, {"through": "components", "share": 0.25, "until": 1.0},
+    )  # fmt: skip
+    assert set(asked) == {(1, 0.5, 1.0), (2, 0.5, 1.0), (2, 0.25, 1.0), (2, 0.25, 0.75)}
+
+
+def test_test_faces_choose_nothing(run):
+    everybody = noise()
+    rows = everybody.split == "test"
+    images, a = everybody.images.copy(), everybody.attributes.copy()
+    images[rows], a[rows] = 255 - images[rows], ~a[rows]
+    other = dataclasses.replace(everybody, images=images, attributes=a, key="other")
+    arms = [tuned.FLIP, "mixup", EDITING]
+    one, two = (TunedStudy(run, faces, 16, arms) for faces in (everybody, other))
+    one.train(), two.train()
+    assert one.chosen == two.chosen
+    for arm in one.arms:
+        assert np.array_equal(one.scores(arm, 1, "val"), two.scores(arm, 1, "val"))
+        shift = [study.scores(arm, 1) - study.tuned_scores(arm, 1) for study in (one, two)]
+        expected = metrics.best_thresholds(everybody.part("val").attributes, one.scores(arm, 1, "val"))
+        assert all(np.allclose(thresholds, expected, atol=1e-5) for thresholds in shift)
+
+
+def test_each_seed_draws_faces_of_its_own_and_all_arms_of_it_the_same(run, trainings):
+    everybody = noise()
+    study = TunedStudy(run, everybody, 16, [tuned.FLIP, "label smoothing"])
+    table = study.table()
+    kinds = {images.tobytes() for _, images in trainings}
+    assert len(kinds) == 2 and all(len(images) == 16 for _, images in trainings)
+    assert {steps for steps, _ in trainings} <= {1, 2}
+    known = {image.tobytes() for image in everybody.part("train").images}
+    assert all(image.tobytes() in known for _, images in trainings for image in images)
+    assert set(table["n_train"]) == {16} and set(table["protocol"]) == {"chosen steps"}
+    assert table["chosen"].str.match(r"\d steps").all()
+
+
+def test_a_study_goes_on_where_it_was_and_keeps_the_rows_of_other_arms(run, trainings):
+    TunedStudy(run, noise(), 16, [tuned.FLIP, "focal loss"]).table()
+    before = len(trainings)
+    study = TunedStudy(run, noise(), 16, [tuned.FLIP, "mixup"], seeds=[1])
+    study.table()
+    assert len(trainings) == before + 2 + 1 + 1  # two numbers of steps, another alpha, one more seed; flip is finished
+    stored = pd.read_csv(run.folder / "results" / "sweep.csv")
+    assert set(stored["arm"]) == {tuned.FLIP, "focal loss", "mixup"}
+    assert set(stored["setting"]) == {tuned.SETTING}
+
+
+def test_gains_are_over_mirrored_faces(run, monkeypatch):
+    monkeypatch.setattr(data, "read", lambda *_: noise())  # from which the yardstick takes other faces
+    study = TunedStudy(dataclasses.replace(run, source="/faces"), noise(), 16, [tuned.FLIP, "mixup", tuned.YARDSTICK])
+    differences = study.intervals(tuned.FLIP)
+    assert (differences.query("arm == 'flip'")["difference"] == 0).all()
+    assert list(study.shares()["arm"]) == ["mixup"]
+
+
+def test_sizes_beyond_the_faces_are_left_out(run, capsys):
+    few = dataclasses.replace(run, profile=dataclasses.replace(run.profile, data=config.DataConfig(32, 40, 8, 8)))
+    sizes = [study.n for study in tuned.studies(few, sizes=(16, 32), arms=[tuned.FLIP])]
+    assert sizes == [16, 32]
+    with pytest.raises(ValueError, match="unknown arm 'flips'"):
+        TunedStudy(run, noise(), 16, ["flips"])
+
+
+def test_every_arm_mirrors_and_names_are_keys():
+    assert all(any(c.make is tuned.batches.flipped for c in arm.changes) for arm in tuned.TABLE)
+    assert all(name == arm.name for name, arm in tuned.ARMS.items())
+    assert len({str(arm.training) for arm in tuned.TABLE}) == len(tuned.TABLE)
+    assert isinstance(tuned.ARMS[tuned.FLIP], Arm)
