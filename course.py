@@ -137,9 +137,9 @@ def lab(_, arguments):
 
 
 def study(_, arguments):
-    """run the recognition study, the sweep over training faces, the ledger of claims; goes on where it was stopped"""
-    sweep = [] if arguments else [["sweep"], ["sweep", "--few-labels"]]  # who chooses arms wants no more than these
-    for module, *rest in [["recognition", *arguments], *sweep, ["claims"]]:
+    """run every study of what helps, and the ledger of claims; goes on where it was stopped"""
+    others = [["tuned"], ["groups"], ["sweep"], ["sweep", "--few-labels"]]
+    for module, *rest in [["recognition", *arguments], *([] if arguments else others), ["claims"]]:
         code = subprocess.call([sys.executable, "-m", f"lib.study.{module}", *rest], cwd=ROOT)
         if code:
             return code

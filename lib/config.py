@@ -111,6 +111,17 @@ class RecognitionConfig:
 
 
 @dataclass(frozen=True)
+class GroupsConfig:
+    """Training faces in which one attribute goes with another, see lib/study/groups.py."""
+
+    faces: int = 2_000
+    shares: tuple[float, ...] = (0.95, 0.99)  # of them that have both attributes or neither
+    fewest: int = 100  # test faces by which a group can be judged
+    drawn_test: int = 12_000  # test faces that are drawn: at least 2,000 in each group
+    tried: tuple[int, ...] = (400, 800)  # numbers of steps among which validation chooses
+
+
+@dataclass(frozen=True)
 class Profile:
     """One scale of the whole course. `minutes` of each notebook's first run, its stages included, on one CPU core."""
 
@@ -120,6 +131,7 @@ class Profile:
     classifier: ClassifierConfig
     mapping: MappingConfig
     recognition: RecognitionConfig
+    groups: GroupsConfig = GroupsConfig()
     minutes: dict[str, float] = field(default_factory=dict)
 
 
@@ -133,6 +145,7 @@ PROFILES = {
         RecognitionConfig(
             filters=4, steps=8, batch_size=32, seeds=(0, 1), sizes=(64, 128), few_labels=(64,), tried=(4, 8)
         ),
+        GroupsConfig(faces=80, shares=(0.9,), fewest=5, drawn_test=128, tried=(4, 8)),
     ),
     "laptop": Profile(  # a student sees it work
         "laptop",
@@ -163,6 +176,7 @@ PROFILES = {
         ClassifierConfig(),
         MappingConfig(),
         RecognitionConfig(),
+        GroupsConfig(tried=(6_250, 12_500)),
     ),
 }
 

@@ -165,17 +165,19 @@ def test_pytest_gets_further_arguments(calls):
     assert one_file[-1] == "tests/test_losses.py" and "notebooks" not in one_file
 
 
-def test_a_study_of_chosen_arms_leaves_the_sweep_out(calls):
+def test_a_study_of_chosen_arms_leaves_the_others_out(calls):
     course.main(["study"])
     course.main(["study", "--arms", "none"])
     modules = [call[2:] for call in calls]
-    assert modules[:4] == [
+    assert modules[:6] == [
         ["lib.study.recognition"],
+        ["lib.study.tuned"],
+        ["lib.study.groups"],
         ["lib.study.sweep"],
         ["lib.study.sweep", "--few-labels"],
         ["lib.study.claims"],
     ]
-    assert modules[4:] == [["lib.study.recognition", "--arms", "none"], ["lib.study.claims"]]
+    assert modules[6:] == [["lib.study.recognition", "--arms", "none"], ["lib.study.claims"]]
 
 
 def test_bench_gets_the_stages_to_measure(calls):

@@ -9,7 +9,7 @@ from small import small_profile
 
 from lib import config, data, metrics
 from lib.data import FaceData
-from lib.study import networks, recogniser, tuned
+from lib.study import batches, networks, recogniser, tuned
 from lib.study.arms import Arm
 from lib.study.tuned import TunedStudy
 
@@ -134,7 +134,7 @@ def test_sizes_beyond_the_faces_are_left_out(run, capsys):
 
 
 def test_every_arm_mirrors_and_names_are_keys():
-    assert all(any(c.make is tuned.batches.flipped for c in arm.changes) for arm in tuned.TABLE)
+    assert all(any(c.make is batches.flipped for c in arm.changes) for arm in tuned.TABLE)
     assert all(name == arm.name for name, arm in tuned.ARMS.items())
     assert len({str(arm.training) for arm in tuned.TABLE}) == len(tuned.TABLE)
     assert isinstance(tuned.ARMS[tuned.FLIP], Arm)

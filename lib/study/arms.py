@@ -6,7 +6,7 @@ lib/study/training_sets.py do. No arm sees a test face.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Change:
 
     make: Callable
     options: dict = field(default_factory=dict)
-    tried: dict = field(default_factory=dict)  # option -> values, among which lib/study/tuned.py chooses on validation
+    tried: dict = field(default_factory=dict)  # option -> values, among which validation chooses (selection.py)
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,10 @@ class Arm:
     loss: Callable = imbalance.cross_entropy  # (logits, a, prevalence) -> scalar
     decide: Callable = at_zero
     fit: Callable | None = None  # (context, images, a) -> network, instead of the recogniser's training
+    finish: Callable | None = None  # (context, network, images, a) -> network, after its training
     changes: tuple[Change, ...] = ()  # of every batch, one after the other
     steps: int | None = None  # of the training; None: those of the profile
+    tried: dict = field(default_factory=dict)  # as of a Change, for the options of `build`
 
     @property
     def training(self):
@@ -66,8 +68,7 @@ class Arm:
         if "system" in self.options:
             profiles = systems.SYSTEMS[self.options["system"]].module.PROFILES
             parts.append({name: asdict(settings) for name, settings in profiles.items()})
-        if self.fit is not None:
-            parts.append(self.fit.__name__)
+        parts += [step.__name__ for step in (self.fit, self.finish) if step is not None]
         if self.changes or self.steps is not None:
             parts += [[[change.make.__name__, change.options] for change in self.changes], self.steps]
         return parts
@@ -76,7 +77,8 @@ class Arm:
     def generates(self):
         """Whether it depends on trained stages; True for any `build` of your own, and for any `fit`."""
         decoded = any(
-            change.make is batches.edited and change.options.get("through") != "components" for change in self.changes
+            change.make not in batches.WITHOUT_STAGES and change.options.get("through") != "components"
+            for change in self.changes
         )
         return decoded or self.build not in training_sets.WITHOUT_STAGES or self.fit is not None
 
@@ -85,6 +87,24 @@ class Arm:
         if not self.changes:
             return None
         return batches.in_turn([change.make(context, images, a, **change.options) for change in self.changes])
+
+    def open_options(self):
+        """What validation may choose: (where, option, values); `where` is the number of a change, None for `build`."""
+        of_build = [(None, *item) for item in self.tried.items()]
+        return of_build + [(i, *item) for i, change in enumerate(self.changes) for item in change.tried.items()]
+
+    def options_of(self, where):
+        """Options of the change number `where`, or of `build` for None."""
+        return self.options if where is None else self.changes[where].options
+
+    def with_option(self, where, option, value):
+        """The same arm with another value of an option, see `open_options`."""
+        options = self.options_of(where) | {option: value}
+        if where is None:
+            return replace(self, options=options)
+        changes = list(self.changes)
+        changes[where] = replace(changes[where], options=options)
+        return replace(self, changes=tuple(changes))
 
 
 NO_PERCEPTUAL = "balancing, no perceptual loss"

@@ -53,14 +53,21 @@ def smoothed(context, images, a, amount=0.1):
     return lambda x, b, rows, progress: (x, b + amount * (0.5 - b))
 
 
-def edited(context, images, a, by="linear", through="autoencoder", share=0.5, until=1.0, towards=imbalance.rarity):
-    """Difference editing: x' = x + Decoder(z + Δ) - Decoder(z) for a `share` of every batch, labelled a'.
+def edited(context, images, a, **options):
+    """Difference editing towards rare labels: `difference` with a' an observed row, of `CANDIDATES` drawn by how rare
+    their values are the one nearest to the face's own labels."""
+    a = torch.as_tensor(a)
+    rare = torch.as_tensor(imbalance.rarity(a))
+    return difference(context, images, a, lambda rows: a[nearest(a, rows, rare)], **options)
 
-    The photograph stays; only what the edit changes is generated, so the decoder's blur falls out. a' is an observed
-    row, of `CANDIDATES` drawn by the weights `towards(a)` the one nearest to the face's own labels.
+
+def difference(context, images, a, wished, by="linear", through="autoencoder", share=0.5, until=1.0):
+    """x' = x + Decoder(z + Δ) - Decoder(z) for a `share` of every batch, labelled a' = `wished(rows)`.
+
+    The photograph stays; only what the edit changes is generated, so the decoder's blur falls out.
 
     by       what stands for Δ, see `Context.shift`
-    through  "autoencoder", or "components": 64 principal components in place of Encoder and Decoder
+    through  "autoencoder", or "components": principal components in place of Encoder and Decoder
     until    from this share of the training on all faces are real ("From Fake to Real", Qraitem et al., 2024)
     """
     codec = context.codec(through)
@@ -68,17 +75,16 @@ def edited(context, images, a, by="linear", through="autoencoder", share=0.5, un
     before = codec.decode(z).cpu()  # once, as nothing of it changes
     shift = context.shift(by, codec)
     a = torch.as_tensor(a)
-    weights = torch.as_tensor(towards(a.numpy()))
 
     def change(x, b, rows, progress):
         n = round(share * len(x)) if progress < until else 0
         if n == 0:
             return x, b
         rows = rows[:n].cpu()
-        new = a[nearest(a, rows, weights)]
-        difference = codec.decode(z[rows] + shift(z[rows], a[rows], new)).cpu() - before[rows]
+        new = wished(rows)
+        added = codec.decode(z[rows] + shift(z[rows], a[rows], new)).cpu() - before[rows]
         x, b = x.clone(), b.clone()
-        x[:n] = (x[:n] + difference.to(x.device)).clamp(-1, 1)
+        x[:n] = (x[:n] + added.to(x.device)).clamp(-1, 1)
         b[:n] = new.to(b)
         return x, b
 
@@ -103,3 +109,7 @@ def in_turn(changes):
         return x, b
 
     return change
+
+
+#: Those that are the same whatever the generator.
+WITHOUT_STAGES = (flipped, mixed, transformed, smoothed)

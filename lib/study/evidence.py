@@ -16,10 +16,11 @@ from lib.study import arms
 
 TABLES = (
     "recognition", "recognition_differences", "recognition_per_attribute", "sweep", "sweep_differences", "labels",
-    "table1", "cost",
+    "groups", "groups_differences", "table1", "cost",
 )  # fmt: skip
-SETTING = ("data", "profile", "n_train", "attributes", "protocol", "setting")  # what tells studies apart
-KEYS = (*SETTING, "arm", "seed", "metric", "over", "attribute", "fact", "system")  # and the rows of a table
+#: What tells studies apart, and then the rows of a table.
+SETTING = ("data", "profile", "n_train", "attributes", "protocol", "setting", "pair", "share")
+KEYS = (*SETTING, "arm", "seed", "metric", "over", "attribute", "fact", "system")
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,9 @@ class Networks:
         if arm.fit is None:
             torch.manual_seed(seed)
             change = arm.starting(context, images, a)  # of whole rows, of which the loss sees the targets
-            model = recogniser.train(self.network(), images, a, self.settings, steps, seed, self._loss(arm), change)
+            model = recogniser.train(self.network(), images, a, self.settings, steps, seed, self._loss(arm, a), change)
+            if arm.finish is not None:
+                model = arm.finish(context, model, images, a)
         else:
             steps, model = 0, arm.fit(context, images, a[:, self.columns])
         val = recogniser.predict(model, self.val.images)
@@ -151,8 +153,8 @@ class Networks:
         with checkpoints.atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, val=val.astype(np.float16), test=test.astype(np.float16), recipe=json.dumps(recipe))
 
-    def _loss(self, arm):
-        """The loss of an Arm on those columns of the labels that are to be recognised."""
+    def _loss(self, arm, a):
+        """The loss of an Arm on those columns of the labels that are to be recognised; `a` are those of its faces."""
         columns = self.columns
         return lambda logits, a, prevalence: arm.loss(logits, a[:, columns], prevalence[columns])
 

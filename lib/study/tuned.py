@@ -17,13 +17,12 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from filelock import Timeout
 
 from lib import config, data, metrics
 from lib.study import batches, evidence, imbalance, sweep, training_sets
 from lib.study.arms import Arm, Change
 from lib.study.context import Context
-from lib.study.training_sets import Unavailable
+from lib.study.selection import Choosing
 
 SETTING = "tuned on validation"  # column `setting` of its tables
 FLIP, YARDSTICK = "flip", sweep.YARDSTICK  # the arm that others are compared with, and the one that shows what is there
@@ -58,6 +57,8 @@ TABLE = [
             ("focal loss", imbalance.focal),
             ("asymmetric loss", imbalance.asymmetric),
             ("re-weighting", imbalance.weighted_cross_entropy),
+            ("MOON", imbalance.moon),
+            ("positive sharing", imbalance.positive_sharing),
         )
     ),
     Arm("resampling", "cheap remedies", training_sets.resampled, changes=(FLIPPED,)),
@@ -68,14 +69,13 @@ ARMS = {arm.name: arm for arm in TABLE}
 SHORT = (FLIP, "difference editing", "mixup", YARDSTICK)
 
 
-class TunedStudy(sweep.SizedStudy):
+class TunedStudy(Choosing, sweep.SizedStudy):
     """A SizedStudy of `n` labelled faces of `everybody`, drawn anew for each seed; every arm is chosen first.
 
     `everybody` is a FaceData; of its training faces the autoencoder learns. Arms and seeds as in `networks.Networks`.
     """
 
     reference = FLIP
-    lasting = "chosen steps"
 
     def __init__(self, run, everybody, n, arms=SHORT, seeds=None):
         unknown = [arm for arm in arms if isinstance(arm, str) and arm not in ARMS]
@@ -84,13 +84,12 @@ class TunedStudy(sweep.SizedStudy):
         recognition = replace(run.profile.recognition, falling=True)
         part = sweep.sized(run, n, len(everybody.part("train")))
         part = replace(part, profile=replace(part.profile, recognition=recognition))
-        self.everybody, self.n, self.chooser = everybody, n, recognition.seeds[0]
+        self.everybody, self.n = everybody, n
         seeds = recognition.seeds[: sweep.SEEDS] if seeds is None else tuple(seeds)
-        faces = self.drawn(self.chooser)
+        faces = self.drawn(recognition.seeds[0])
         chosen = [ARMS[arm] if isinstance(arm, str) else arm for arm in arms]
         super().__init__(SETTING, part, faces, chosen, seeds, context=Context(part, faces, everybody))
         self.protocol[0] = [everybody.key, n, "drawn anew"]
-        self.chosen = {}
 
     def drawn(self, seed):
         """The faces of a seed: `n` training faces of its own, and all for validation and test."""
@@ -102,60 +101,13 @@ class TunedStudy(sweep.SizedStudy):
     def context_of(self, seed):
         return Context(self.run, self.drawn(seed), self.everybody)
 
-    @property
-    def network_digests(self):
-        """`network_digest` of its own arms by name; some of the paper's protocol are called the same."""
-        return {name: self.network_digest(arm) for name, arm in self.arms.items()}
-
-    def quality(self, arm, wait=True):
-        """Balanced accuracy of the validation faces, at the best thresholds, of an Arm trained from the first seed."""
-        scores, a = self.answers(arm, self.chooser, wait).val, self.val.attributes[:, self.columns]
-        return metrics.report(a, scores, metrics.best_thresholds(a, scores))["balanced_accuracy"]
-
-    def choose(self, arm, wait=True):
-        """`arm` at its best on the validation faces: the number of steps first, then each option of its changes, which
-        until then has the first of its values."""
-        open_options = [(i, *option) for i, change in enumerate(arm.changes) for option in change.tried.items()]
-        for i, option, values in open_options:
-            arm = with_option(arm, i, option, values[0])
-        arm = max((replace(arm, steps=steps) for steps in self.settings.tried), key=lambda a: self.quality(a, wait))
-        for i, option, values in open_options:
-            candidates = [with_option(arm, i, option, value) for value in values]
-            arm = max(candidates, key=lambda a: self.quality(a, wait))
-        return arm
-
-    def train(self):
-        """Choose every arm, then train what is missing. What other processes are training meanwhile comes last."""
-        todo = [] if self.trained else list(self.arms)
-        for wait in (False, True):
-            busy = []
-            for name in todo:
-                try:
-                    self.chosen[name] = self.choose(self.arms[name], wait)
-                except Unavailable as reason:
-                    print(f"left out  {name}: {reason}")
-                    del self.arms[name]
-                except Timeout:
-                    busy.append(name)
-            todo = busy
-        self.arms |= self.chosen
-        super().train()
+    def quality(self, val):
+        """Balanced accuracy of the validation faces at the best thresholds."""
+        a = self.val.attributes[:, self.columns]
+        return metrics.report(a, val, metrics.best_thresholds(a, val))["balanced_accuracy"]
 
     def labelled(self, table, **recipe):
-        chosen = {name: ", ".join(self.choice(arm)) for name, arm in self.chosen.items()}
-        return super().labelled(table.assign(chosen=table["arm"].map(chosen)), **recipe)
-
-    def choice(self, arm):
-        """What validation chose for an Arm, in words."""
-        options = [f"{option} {change.options[option]}" for change in arm.changes for option in change.tried]
-        return [f"{arm.steps} steps", *options]
-
-
-def with_option(arm, i, option, value):
-    """`arm` with another value of an option of its change number `i`."""
-    changes = list(arm.changes)
-    changes[i] = replace(changes[i], options=changes[i].options | {option: value})
-    return replace(arm, changes=tuple(changes))
+        return super().labelled(table.assign(chosen=table["arm"].map(self.choice)), **recipe)
 
 
 def studies(run, sizes=None, arms=None, seeds=None):

@@ -1,0 +1,214 @@
+"""Groups: an attribute to recognise goes with another one in training, and not in the test (the paper's Sec. I).
+
+Who learns "smiling" from faces of which 95 % of the smiling ones are labelled Male, and as many of the others are not,
+learns to see men. A *group* is a pair of values: 2 x target + companion, 0 to 3; groups 0 and 3 are the frequent ones.
+What counts is the worst group's accuracy beside the mean of the groups', each group weighing the same: averages that
+weigh groups as the training faces do hide the fault.
+
+    study = groups.GroupStudy(run, everybody, ("Smiling", "Male"), 0.95)
+    study.table(), study.intervals()
+
+Tables go to `results/groups.csv` and `results/groups_differences.csv`. As a script:
+
+    python -m lib.study.groups --profile laptop --data FOLDER --pairs "Smiling x Male" --shares 0.95
+"""
+
+import argparse
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from lib import attributes, config, data, metrics
+from lib.study import recognition, sweep
+from lib.study.group_arms import ARMS, PLAIN, SHORT, GroupContext, groups_of
+from lib.study.selection import Choosing
+from lib.study.training_sets import Unavailable
+
+#: Target and companion. Each group of the whole of `faces64` has at least 100 faces in its test split.
+PAIRS = (("Smiling", "Male"), ("Young", "Male"), ("Wavy_Hair", "Male"))
+METRICS = ("worst_group", "mean_of_groups")
+
+
+def confounded(a, columns, share, n, rng):
+    """`n` rows of the table `a` (N, A) in which the target goes with its companion: a `share` of them have both or
+    neither, half and half; sorted, int64 (n,). Raises Unavailable when a group has too few faces."""
+    groups, rare = groups_of(a, columns), round(n * (1 - share) / 2)
+    rows = []
+    for group, count in enumerate((n // 2 - rare, rare, rare, n // 2 - rare)):
+        members = np.flatnonzero(groups == group)
+        if len(members) < count:
+            raise Unavailable(f"group {group} has only {len(members):,} of {count:,} training faces")
+        rows.append(rng.choice(members, size=count, replace=False))
+    return np.sort(np.concatenate(rows))
+
+
+def group_accuracies(right, groups):
+    """Accuracy of each group, float (4,); `right` (n,) is which faces were recognised."""
+    return np.array([right[groups == group].mean() for group in range(4)])
+
+
+class GroupStudy(Choosing, recognition.Study):
+    """Arms x seeds on training faces in which a target goes with a companion; each seed draws faces of its own.
+
+    everybody   FaceData; the training faces are drawn from its training split
+    pair        names of target and companion
+    share       of the training faces that have both or neither
+    arms        names in `ARMS`, or Arm objects whose loss is one of lib/study/group_arms.py
+
+    Raises ValueError for an unknown arm or attribute, and where a group has too few test faces to say anything of it.
+    """
+
+    tables = "groups"
+    reference = PLAIN
+
+    def __init__(self, run, everybody, pair, share, arms=SHORT, seeds=None):
+        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in ARMS]
+        if unknown:
+            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(ARMS)}")
+        settings = run.profile.groups
+        self.everybody, self.pair, self.share, self.n = everybody, tuple(pair), share, settings.faces
+        self.pair_columns = [attributes.index(everybody.names, name) for name in pair]
+        sizes = np.bincount(groups_of(everybody.part("test").attributes, self.pair_columns), minlength=4)
+        if sizes.min() < settings.fewest:
+            raise ValueError(
+                f"{' x '.join(pair)}: group {sizes.argmin()} has {sizes.min()} test faces, and {settings.fewest} are "
+                "the fewest by which a group can be judged; choose another pair, or take more faces"
+            )
+        recognition_ = replace(run.profile.recognition, falling=True, tried=settings.tried)
+        part = sweep.sized(run, self.n, len(everybody.part("train")))
+        part = replace(part, profile=replace(part.profile, recognition=recognition_))
+        seeds = recognition_.seeds[: sweep.SEEDS] if seeds is None else tuple(seeds)
+        self.run = part
+        faces = self.drawn(recognition_.seeds[0])
+        super().__init__(
+            part, faces, [ARMS[arm] if isinstance(arm, str) else arm for arm in arms], seeds,
+            targets=pair[:1], context=self.context_of(recognition_.seeds[0]),
+        )  # fmt: skip
+        self.protocol[0] = [everybody.key, self.n, share, self.pair, "drawn anew"]
+
+    @cache  # noqa: B019
+    def drawn(self, seed):
+        """The faces of a seed: its own training faces, and all for validation and test."""
+        everybody = self.everybody
+        train, rest = np.flatnonzero(everybody.split == "train"), np.flatnonzero(everybody.split != "train")
+        rng = np.random.default_rng([seed, self.n, round(1000 * self.share)])
+        rows = confounded(everybody.attributes[train], self.pair_columns, self.share, self.n, rng)
+        return everybody.take(np.concatenate([train[rows], rest]))
+
+    @cache  # noqa: B019
+    def context_of(self, seed):
+        return GroupContext(self.run, self.drawn(seed), self.everybody, self.pair_columns)
+
+    def _loss(self, arm, a):
+        columns = self.pair_columns
+        rule = arm.loss(np.bincount(groups_of(a, columns), minlength=4))
+
+        def loss(logits, b, prevalence):
+            errors = binary_cross_entropy_with_logits(logits[:, 0].float(), b[:, columns[0]], reduction="none")
+            return rule(errors, groups_of(b, columns))
+
+        return loss
+
+    def quality(self, val):
+        """The worst group's accuracy on the validation faces."""
+        right = (val[:, 0] > 0) == self.val.attributes[:, self.pair_columns[0]]
+        return group_accuracies(right, groups_of(self.val.attributes, self.pair_columns)).min()
+
+    @property
+    def groups(self):
+        """Groups of the test faces, (T,)."""
+        return groups_of(self.faces.part("test").attributes, self.pair_columns)
+
+    def right(self, arm, seed):
+        """Which test faces an arm recognises, bool (T,)."""
+        return ((self.scores(arm, seed) > 0) == self.a_test)[:, 0]
+
+    def labelled(self, table, **recipe):
+        table = table.assign(pair=" x ".join(self.pair), share=self.share, chosen=table["arm"].map(self.choice))
+        return super().labelled(table, **recipe)
+
+    def table(self):
+        """One row per arm and seed: accuracy of each group (`group_0` to `group_3`), the worst, and their mean. Also
+        merged into `results/groups.csv`."""
+        self.train()
+        rows = []
+        for name, arm in self.arms.items():
+            for seed in self.seeds:
+                accuracies = group_accuracies(self.right(name, seed), self.groups)
+                row = {"arm": name, "group": arm.group, "seed": seed}
+                row |= {f"group_{group}": accuracy for group, accuracy in enumerate(accuracies)}
+                row |= {"worst_group": accuracies.min(), "mean_of_groups": accuracies.mean()}
+                rows.append(row | self.answers(name, seed).recipe)
+        return self._keep(self.labelled(pd.DataFrame(rows)), "groups.csv", ["arm", "seed"])
+
+    @cache  # noqa: B019
+    def group_contributions(self, arm):
+        """What each test face contributes to the accuracy of each group, float (seeds, T, 4)."""
+        groups, values = self.groups, []
+        for seed in self.seeds:
+            right = self.right(arm, seed)
+            accuracies, of_group = group_accuracies(right, groups), groups[:, None] == np.arange(4)
+            weight = len(groups) / of_group.sum(axis=0)
+            values.append(accuracies + of_group * (right[:, None] - accuracies) * weight)
+        return np.stack(values)
+
+    def intervals(self, over=PLAIN):
+        """A row per arm and metric of `METRICS`: its value for the accuracies averaged over the seeds, the difference
+        to arm `over`, and the 95 % interval of the difference (`metrics.bootstrap_means`). With `over=None` the
+        interval is that of the value, and column `over` is "-". Also merged into `results/groups_differences.csv`."""
+        self.train()
+        rows = []
+        for name, arm in self.arms.items():
+            both = [self.group_contributions(arm) for arm in (name, over) if arm is not None]
+            both = np.concatenate(both, axis=-1)
+            drawn, seen = metrics.bootstrap_means(both, np.random.default_rng(0)), both.mean(axis=(0, 1))
+            for metric, summary in zip(METRICS, (np.min, np.mean), strict=True):
+                value = summary(seen[:4])
+                differences = summary(drawn[:, :4], axis=1)
+                difference = value
+                if over is not None:
+                    differences = differences - summary(drawn[:, 4:], axis=1)
+                    difference = value - summary(seen[4:])
+                low, high = np.quantile(differences, [0.025, 0.975])
+                rows.append([name, arm.group, metric, over or "-", value, difference, low, high])
+        table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "difference", "low", "high"])
+        table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
+        return self._keep(table, "groups_differences.csv", ["arm", "metric", "over"])
+
+
+def load(run):
+    """The faces from which groups are drawn: of a folder all training faces, of drawn ones so many that every group
+    can be judged."""
+    counts = {"train": None} if run.source != "toy" else {"test": run.profile.groups.drawn_test}
+    return data.load(replace(run, profile=replace(run.profile, data=replace(run.profile.data, **counts))))
+
+
+def studies(run, pairs=PAIRS, shares=None, arms=ARMS, seeds=None):
+    """Yields a GroupStudy for each pair and share; what cannot be studied here is left out with a line."""
+    everybody = load(run)
+    for pair in pairs:
+        for share in shares or run.profile.groups.shares:
+            try:
+                yield GroupStudy(run, everybody, pair, share, arms, seeds)
+            except (Unavailable, ValueError) as reason:
+                print(f"left out  {' x '.join(pair)}, {share:.0%}: {reason}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m lib.study.groups", description="Groups, the worst and their mean.")
+    parser.add_argument("--profile")
+    parser.add_argument("--data")
+    parser.add_argument("--pairs", nargs="+", metavar="PAIR", help='such as "Smiling x Male"')
+    parser.add_argument("--shares", type=float, nargs="+", metavar="SHARE")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help=f"of: {', '.join(ARMS)}; default: all")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED")
+    options = parser.parse_args()
+    course = config.start(options.profile, options.data)
+    pairs = [tuple(pair.split(" x ")) for pair in options.pairs] if options.pairs else PAIRS
+    for study in studies(course, pairs, options.shares, options.arms or ARMS, options.seeds):
+        study.table()
+        study.intervals(over=None)
+        print(study.intervals().to_string(index=False))

@@ -1,0 +1,67 @@
+"""What a study leaves open is chosen on the validation faces, for every arm alike; test faces have no say."""
+
+from dataclasses import replace
+
+from filelock import Timeout
+
+from lib.study.networks import Networks
+from lib.study.training_sets import Unavailable
+
+
+class Choosing(Networks):
+    """Networks of which every arm is chosen first: its number of steps, then its options, one after the other.
+
+    Each candidate is trained once, from the seed `chooser`. Subclasses say by `quality` which one is better.
+    """
+
+    lasting = "chosen steps"  # column `protocol` of the tables
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.chooser, self.chosen = self.settings.seeds[0], {}
+
+    def quality(self, val):
+        """How good the answers to the validation faces are, logits (V, A) -> a number, the higher the better."""
+        raise NotImplementedError
+
+    @property
+    def network_digests(self):
+        """`network_digest` of its own arms by name; some of the paper's protocol are called the same."""
+        return {name: self.network_digest(arm) for name, arm in self.arms.items()}
+
+    def choose(self, arm, wait=True):
+        """`arm` at its best on the validation faces: the number of steps first, then each of its options, which until
+        then has the first of its values."""
+        open_options = arm.open_options()
+        for where, option, values in open_options:
+            arm = arm.with_option(where, option, values[0])
+        arm = self._best([replace(arm, steps=steps) for steps in self.settings.tried], wait)
+        for where, option, values in open_options:
+            arm = self._best([arm.with_option(where, option, value) for value in values], wait)
+        return arm
+
+    def _best(self, candidates, wait):
+        return max(candidates, key=lambda arm: self.quality(self.answers(arm, self.chooser, wait).val))
+
+    def train(self):
+        """Choose every arm, then train what is missing. What other processes are training meanwhile comes last."""
+        todo = [] if self.trained else list(self.arms)
+        for wait in (False, True):
+            busy = []
+            for name in todo:
+                try:
+                    self.chosen[name] = self.choose(self.arms[name], wait)
+                except Unavailable as reason:
+                    print(f"left out  {name}: {reason}")
+                    del self.arms[name]
+                except Timeout:
+                    busy.append(name)
+            todo = busy
+        self.arms |= self.chosen
+        super().train()
+
+    def choice(self, name):
+        """What validation chose for the arm of this name, in words."""
+        arm = self.chosen[name]
+        options = [f"{option} {arm.options_of(where)[option]}" for where, option, _ in arm.open_options()]
+        return ", ".join([f"{arm.steps} steps", *options])
