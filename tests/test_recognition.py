@@ -1,14 +1,15 @@
 """The study: fair, resumable, blind to the test faces until a network is trained, and honest about its intervals."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from small import noise_faces, small_profile
 
 from lib import config, metrics, training
-from lib.data import FaceData
 from lib.study import arms, evidence, imbalance, networks, recogniser, recognition, training_sets
 from lib.study.arms import Arm
 from lib.study.recognition import Study
@@ -19,28 +20,12 @@ NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
 
 @pytest.fixture
 def run(tmp_path):
-    small = config.PROFILES["ci"]
-    changes = {
-        "autoencoder": dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
-        "classifier": dataclasses.replace(small.classifier, filters=2, batch_size=8),
-        "mapping": dataclasses.replace(small.mapping, filters=2, embedding=8),
-        "recognition": config.RecognitionConfig(filters=2, steps=3, batch_size=8, seeds=(0, 1)),
-    }
-    return config.Run(dataclasses.replace(small, **changes), "toy", 0, tmp_path / "toy" / "ci")
+    recognition = config.RecognitionConfig(filters=2, steps=3, batch_size=8, learning_rate=0.02, seeds=(0, 1))
+    return config.Run(small_profile(recognition=recognition), "toy", 0, tmp_path / "toy" / "ci")
 
 
 def noise(n_train=32, n_val=12, n_test=12, seed=0):
-    rng = np.random.default_rng(seed)
-    n = n_train + n_val + n_test
-    return FaceData(
-        images=rng.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8),
-        attributes=rng.random((n, 5)) < (0.5, 0.4, 0.6, 0.2, 0.3),
-        names=NAMES,
-        split=np.repeat(["train", "val", "test"], [n_train, n_val, n_test]),
-        files=np.arange(n).astype(str),
-        source="noise",
-        key=f"noise{seed}",
-    )
+    return noise_faces(n_train, n_val, n_test, NAMES, (0.5, 0.4, 0.6, 0.2, 0.3), seed)
 
 
 @pytest.fixture
@@ -53,14 +38,20 @@ CHEAP = ("none", "majority", "tuned thresholds", "re-weighting", "resampling")
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Number of steps and of faces of each training, in order."""
-    done, train = [], recogniser.train
+    """What each network was trained on, and what it `said` of which images, in order. All of it really happens."""
+    done, train, predict = [], recogniser.train, recogniser.predict
 
-    def spy(model, images, a, settings, steps, *rest):
-        done.append((steps, len(images)))
-        return train(model, images, a, settings, steps, *rest)
+    def seen_train(model, images, a, settings, steps, seed, loss):
+        done.append(SimpleNamespace(images=images, a=a, steps=steps, seed=seed, loss=loss, said=[]))
+        return train(model, images, a, settings, steps, seed, loss)
 
-    monkeypatch.setattr(recogniser, "train", spy)
+    def seen_predict(model, images):
+        logits = predict(model, images)
+        done[-1].said.append((images, logits))
+        return logits
+
+    monkeypatch.setattr(recogniser, "train", seen_train)
+    monkeypatch.setattr(recogniser, "predict", seen_predict)
     return done
 
 
@@ -76,7 +67,7 @@ def test_every_arm_takes_the_same_number_of_steps(run, faces, monkeypatch):
 
 def test_same_epochs_give_larger_sets_more_steps(run, faces, trainings):
     Study(run, faces, ["none", "flip 2x", "flip 4x"], seeds=[0], same_epochs=True).train()
-    assert trainings == [(3, 32), (6, 64), (12, 128)]
+    assert [(t.steps, len(t.images)) for t in trainings] == [(3, 32), (6, 64), (12, 128)]
 
 
 def test_what_another_process_is_training_comes_last(run, faces, monkeypatch):
@@ -117,7 +108,7 @@ def test_a_changed_setting_never_meets_old_answers(run, faces, trainings):
     longer = dataclasses.replace(run.profile.recognition, steps=4)
     changed = dataclasses.replace(run, profile=dataclasses.replace(run.profile, recognition=longer))
     Study(changed, faces, ["none", "majority"], seeds=[0]).table()
-    assert [steps for steps, _ in trainings] == [3, 4]
+    assert [t.steps for t in trainings] == [3, 4]
     Study(changed, noise(seed=1), ["none"], seeds=[0]).table()
     assert len(trainings) == 3
     stored = pd.read_csv(run.folder / "results" / "recognition.csv")
@@ -220,6 +211,87 @@ def test_rows_hold_metrics_and_recipe(run, faces):
     assert majority["balanced_accuracy_tuned"] == 0.5
 
 
+@pytest.fixture
+def wired(run, trainings):
+    """A study of real networks on three attributes out of their order: (study, its table, scores by arm and seed).
+
+    The scores, (val, test), are made from what the networks said, by what each arm promises.
+    """
+    faces = noise(n_train=40, n_val=60, n_test=80)
+    columns = [3, 1, 0]
+    study = Study(run, faces, ("none", *ARMS_BY_HAND, "re-weighting"), targets=[NAMES[j] for j in columns])
+    table = study.table()
+    train, val, test = (faces.part(split) for split in ("train", "val", "test"))
+    p = (train.attributes[:, columns].sum(axis=0) + 0.5) / 41
+    scores = {}
+    for network in trainings:
+        assert np.array_equal(network.images, train.images)
+        assert np.array_equal(network.a, train.attributes[:, columns])
+        for (images, _), part in zip(network.said, (val, test), strict=True):
+            assert np.array_equal(images, part.images)
+        said = [logits.astype(np.float16).astype(np.float64) for _, logits in network.said]
+        if network.loss is imbalance.weighted_cross_entropy:
+            scores["re-weighting", network.seed] = said
+            continue
+        assert network.loss is imbalance.cross_entropy
+        cuts = metrics.best_thresholds(val.attributes[:, columns], said[0])
+        scores["none", network.seed] = said
+        scores["majority", network.seed] = [np.broadcast_to(p - 0.5, logits.shape) for logits in said]
+        scores["tuned thresholds", network.seed] = [logits - cuts for logits in said]
+        scores["logit adjustment", network.seed] = [logits - np.log(p / (1 - p)) for logits in said]
+    return SimpleNamespace(
+        study=study, table=table, scores=scores, a_val=val.attributes[:, columns], a_test=test.attributes[:, columns]
+    )
+
+
+ARMS_BY_HAND = ("majority", "tuned thresholds", "logit adjustment")
+
+
+def tuned(wired, arm, seed):
+    """Scores of the test faces after the thresholds that are best for those of the validation faces."""
+    val, test = wired.scores[arm, seed]
+    return test - metrics.best_thresholds(wired.a_val, val)
+
+
+def test_every_number_of_a_row_comes_from_the_faces_it_should(wired):
+    assert len(wired.table) == len(wired.scores) == 10
+    for row in wired.table.to_dict("records"):
+        val, test = wired.scores[row["arm"], row["seed"]]
+        test_report = metrics.report(wired.a_test, test)
+        tuned_report = metrics.report(wired.a_test, tuned(wired, row["arm"], row["seed"]))
+        expected = {metric: test_report[metric] for metric in recognition.METRICS}
+        expected |= {f"{metric}_tuned": tuned_report[metric] for metric in recognition.METRICS}
+        val_report = metrics.report(wired.a_val, val)
+        expected |= {f"{metric}_val": val_report[metric] for metric in ("accuracy", "balanced_accuracy")}
+        assert {name: row[name] for name in expected} == pytest.approx(expected), (row["arm"], row["seed"])
+        assert (row["n_train"], row["n_test"], row["steps"], row["attributes"]) == (40, 80, 3, 3)
+    # Nor do they agree by chance: thresholds move something, and so does what the faces are.
+    none = wired.table[wired.table["arm"] == "none"]
+    assert (none["balanced_accuracy"] != none["balanced_accuracy_tuned"]).all()
+    assert (none["accuracy"] != none["accuracy_val"]).all()
+
+
+def test_intervals_and_attributes_are_those_of_the_rows(wired):
+    def contributions(arm, metric):
+        of = tuned if metric.endswith("_tuned") else lambda wired, arm, seed: wired.scores[arm, seed][1]
+        name = metric.removesuffix("_tuned")
+        return np.stack([metrics.per_image(wired.a_test, of(wired, arm, seed))[name] for seed in (0, 1)])
+
+    for row in wired.study.intervals("re-weighting").to_dict("records"):
+        values, of_other = (contributions(arm, row["metric"]) for arm in (row["arm"], "re-weighting"))
+        low, high = metrics.bootstrap_interval(values - of_other, np.random.default_rng(0))
+        expected = {"mean": values.mean(), "difference": (values - of_other).mean(), "low": low, "high": high}
+        assert {name: row[name] for name in expected} == pytest.approx(expected), (row["arm"], row["metric"])
+    attributes = wired.study.per_attribute().set_index(["arm", "attribute"])
+    columns = ["accuracy", "recall", "specificity", "balanced_accuracy", "average_precision"]
+    for arm in wired.study.arms:
+        of_seeds = [metrics.per_attribute(wired.a_test, wired.scores[arm, seed][1])[columns] for seed in (0, 1)]
+        expected = np.mean(of_seeds, axis=0)
+        np.testing.assert_allclose(
+            attributes.loc[[(arm, name) for name in ("Bald", "Male", "Smiling")], columns], expected
+        )
+
+
 def answering(monkeypatch, faces, rights):
     """Make each arm answer the truth, except for one attribute in a share of the test faces."""
     a = {part: faces.part(part).attributes for part in ("val", "test")}
@@ -278,4 +350,4 @@ def test_another_generator_leaves_the_networks_without_it(run, faces, trainings)
     mapping = dataclasses.replace(run.profile.mapping, weight_perceptual=1.0)
     changed = dataclasses.replace(run, profile=dataclasses.replace(run.profile, mapping=mapping))
     Study(changed, faces, ["none", "doubling"], seeds=[0]).train()
-    assert [n for _, n in trainings] == [32, 64, 64]
+    assert [len(t.images) for t in trainings] == [32, 64, 64]
