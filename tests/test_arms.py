@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import small_profile
+from small import noise_faces, small_profile
 
 from lib import config, data
 from lib.augmentation import generate
 from lib.baselines import attgan, systems
-from lib.data import FaceData
 from lib.study import arms, imbalance, training_sets
 from lib.study import context as context_module
 from lib.study.arms import ARMS
@@ -34,16 +33,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def faces():
-    rng = np.random.default_rng(0)
-    return FaceData(
-        images=rng.integers(0, 256, (56, 3, 32, 32), dtype=np.uint8),
-        attributes=rng.random((56, 5)) < (0.5, 0.4, 0.6, 0.1, 0.3),
-        names=NAMES,
-        split=np.repeat(["train", "val", "test"], [40, 8, 8]),
-        files=np.arange(56).astype(str),
-        source="noise",
-        key="noise",
-    )
+    return noise_faces(40, 8, 8, NAMES, (0.5, 0.4, 0.6, 0.1, 0.3))
 
 
 class Imagined(Context):
@@ -89,9 +79,13 @@ def test_arms_add_to_the_real_faces_as_many_as_they_say(name, size, context, fac
 
 
 def test_every_arm_trains_and_answers_on_drawn_faces(run):
-    table = Study(run, data.load(run), ARMS).table()
-    assert list(table["arm"]) == list(ARMS)
-    assert table["accuracy"].between(0, 1).all()
+    study = Study(run, data.load(run), ARMS)
+    table = study.table().set_index("arm")
+    assert list(table.index) == list(ARMS)
+    for name, arm in ARMS.items():
+        no_more = arm.build in (training_sets.original, training_sets.resampled, training_sets.generated_only)
+        assert table.loc[name, "n_images"] == (40 if no_more else 40 * arm.options.get("times", 2)), name
+        assert table.loc[name, "accuracy"] == pytest.approx(((study.scores(name, 0) > 0) == study.a_test).mean()), name
 
 
 def test_doubling_flips_one_label_of_each_face(context, faces):
@@ -131,11 +125,15 @@ def test_editing_changes_fewer_labels_than_a_borrowed_residual(context, faces, m
     assert changed["editing"].mean() < changed["residual"].mean()
 
 
-def test_resampling_favours_rare_values(context, faces):
-    _, a = built("resampling", context)
-    assert len(a) == 40
-    draws = np.mean([built("resampling", context, seed)[1][:, 3].mean() for seed in range(20)])
-    assert draws > 1.5 * faces.attributes[:40, 3].mean()
+@pytest.mark.parametrize("name", ["resampling", "editing", "residual", "residual, linear"])
+def test_labels_are_drawn_by_how_rare_their_rarest_value_is(name, context, faces, monkeypatch):
+    monkeypatch.setattr(training_sets, "CANDIDATES", 1)  # `editing` then takes what it draws
+    a = faces.attributes[:40]
+    rarest = np.where(a, a.mean(axis=0), 1 - a.mean(axis=0)).min(axis=1)
+    expected = (a / rarest[:, None]).sum(axis=0) / (1 / rarest).sum()
+    drawn = np.concatenate([built(name, context, seed)[1][-40:] for seed in range(60)])
+    assert drawn.mean(axis=0) == pytest.approx(expected, abs=0.04)  # four standard errors of 2,400 draws
+    assert expected[3] > a[:, 3].mean() + 0.1  # each as often would be another thing
 
 
 def test_the_yardstick_draws_faces_of_nobody_in_the_training_set(run):

@@ -2,13 +2,12 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
+from small import noise_faces, small_profile
 
 from lib import config, models, stages, training
 from lib.checkpoints import CheckpointError
-from lib.data import FaceData
 
 NAMES = ("Smiling", "Male", "Young")
 STAGES = ("autoencoder", "classifier", "mapping")
@@ -16,28 +15,12 @@ STAGES = ("autoencoder", "classifier", "mapping")
 
 @pytest.fixture
 def run(tmp_path):
-    small = config.PROFILES["ci"]
-    profile = dataclasses.replace(
-        small,
-        autoencoder=dataclasses.replace(small.autoencoder, filters=2, critic_filters=2, embedding=8),
-        classifier=dataclasses.replace(small.classifier, filters=2, batch_size=8),
-        mapping=dataclasses.replace(small.mapping, filters=2, embedding=8),
-    )
-    return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
+    return config.Run(small_profile(), "toy", 0, tmp_path / "toy" / "ci")
 
 
 @pytest.fixture(scope="module")
 def faces():
-    rng = np.random.default_rng(0)
-    return FaceData(
-        images=rng.integers(0, 256, (40, 3, 32, 32), dtype=np.uint8),
-        attributes=rng.random((40, 3)) < 0.5,
-        names=NAMES,
-        split=np.array(["train"] * 32 + ["val"] * 4 + ["test"] * 4),
-        files=np.array([f"{i}.png" for i in range(40)]),
-        source="noise",
-        key="0123abcd",
-    )
+    return noise_faces(32, 4, 4, NAMES)
 
 
 @pytest.fixture
