@@ -1,6 +1,6 @@
 """Would the tests notice a wrong line? `python -m benchmarks.mutants [PATTERN ...]` puts many, one at a time.
 
-Each line of `mutants.toml` is a fragment that stands once in a file of lib/, what replaces it, and which test files
+Each line of `mutants.toml` is a fragment that stands once in a file of lib/, what replaces it, and which tests
 should turn red. They run in a copy of the tree that holds this one change; the first failing test is written down in
 data/results/mutants.csv. What is there already and was found with the same code and the same tests is not run again,
 so a stopped run goes on. PATTERNs choose by file, fragment or replacement. At the end all failing tests must pass
@@ -8,9 +8,10 @@ without any change: a test that is always red notices nothing.
 """
 
 import argparse
+import contextlib
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from tqdm.auto import tqdm
 
 from lib import checkpoints, config
@@ -25,7 +27,11 @@ from lib import checkpoints, config
 LIST = config.ROOT / "benchmarks" / "mutants.toml"
 RESULTS = config.ROOT / "data" / "results" / "mutants.csv"
 TREE = ("lib", "tests", "benchmarks", "notebooks", "data", "conftest.py", "course.py", "pyproject.toml", "README.md")
-LONGEST = 600  # seconds; a change that keeps the tests from ending is noticed, too
+LONGEST = 900  # seconds; a change that keeps the tests from ending is noticed, too
+NO_END = "no end"
+#: Imported once, for all trees: it takes longer than most tests.
+PRELOADED = ("torch._dynamo", "torchvision.transforms.v2", "sklearn.linear_model", "accelerate", "matplotlib.pyplot",
+             "pytorch_fid.inception", "nbformat", "pytest", "pandas")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Mutant:
 
     def digest(self, root=config.ROOT):
         """Eight digits for the code and the tests that decide whether it is noticed."""
-        paths = [root / "lib" / self.file, *(root / "tests" / test for test in self.tests)]
+        paths = [root / "lib" / self.file, *(root / "tests" / test.partition("::")[0] for test in self.tests)]
         return config.digest([path.read_text(encoding="utf-8") for path in paths], self.name)
 
     def apply(self, root):
@@ -80,25 +86,50 @@ def copy_tree(root):
             shutil.copy(source, root / name)
 
 
+class Watcher:
+    """A pytest plugin that remembers the first test, or file, that failed."""
+
+    failed = ""
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    pytest_collectreport = pytest_runtest_logreport
+
+
+def run_tests(root, tests, answer):
+    """Run `tests` in the tree `root` and send what failed first through the pipe `answer`. In a process of its own."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("lib", "benchmarks")]:
+        del sys.modules[name]  # those of this tree, which came with this module
+    os.chdir(root)
+    sys.path.insert(0, str(root))
+    os.environ["PYTHONPATH"] = str(root)
+    sys.dont_write_bytecode = True  # a changed file of the same size and second would pass for the one before it
+    watcher = Watcher()
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        code = pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", *tests], plugins=[watcher])
+    answer.send((int(code), watcher.failed))
+
+
 def failing(root, tests):
-    """The first of the `tests` that fails in the tree `root`; "" if all pass, "no end" if they do not come to one."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
-    # No compiled code: a changed file of the same size and second would pass for the one before it.
-    environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            [*command, *(f"tests/{test}" for test in tests)],
-            cwd=root, env=environment, capture_output=True, text=True, timeout=LONGEST,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return "no end"
-    if done.returncode == 0:
-        return ""
-    found = [line.split(" - ")[0].split(maxsplit=1) for line in done.stdout.splitlines()]
-    found = [words[1] for words in found if words and words[0] in ("FAILED", "ERROR")]
-    if not found:
-        raise RuntimeError(f"pytest ended with {done.returncode} and names no test: {done.stdout}{done.stderr}")
-    return found[0].removeprefix("tests/")
+    """The first of the `tests` that fails in the tree `root`; "" if all pass, `NO_END` if they do not come to one."""
+    server = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if server else "spawn")
+    if server:
+        context.set_forkserver_preload(list(PRELOADED))
+    answer, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=run_tests, args=(root, [f"tests/{test}" for test in tests], theirs))
+    process.start()
+    theirs.close()
+    if not answer.poll(LONGEST):
+        process.kill()
+        return NO_END
+    code, failed = answer.recv()
+    process.join()
+    if code and not failed:
+        raise RuntimeError(f"pytest ended with {code} and names no test of {', '.join(tests)}")
+    return failed.removeprefix("tests/")
 
 
 def known(mutants):
@@ -142,7 +173,7 @@ def main(arguments=None):
             keep(rows + new)
             if noticed == "no":
                 tqdm.write(f"survived  {mutant.file}: {mutant.name}")
-        always = failing(root, sorted({row["test"] for row in new} - {"", "no end"})) if new else ""
+        always = failing(root, sorted({row["test"] for row in new} - {"", NO_END})) if new else ""
     if always:
         raise SystemExit(f"{always} fails without any change; what it noticed is worth nothing")
     table = pd.DataFrame(rows + new)
