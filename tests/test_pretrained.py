@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from lib import checkpoints, config, data, pretrained, stages, toyfaces
+from lib.data import FaceData
 
 SHIPPED = sorted(path.parent.name for path in pretrained.FOLDER.glob("*/README.md"))
 
@@ -50,6 +51,46 @@ def test_the_card_is_filled_in(mine):
     assert "oracle" in mine.card and "majority answer" in mine.card
     recipe = checkpoints.describe(mine.folder / "mapping")["recipe"]
     assert f"| mapping | {sum(p.numel() for p in mine.mapping.model.parameters()):,} | {recipe['steps']} |" in mine.card
+
+
+def test_the_numbers_on_a_card_by_hand():
+    """With the weights of drawn faces, whose faces differ by their labels, and their own classifier as the judge."""
+    ready = pretrained.load("toy")
+    parts = [toyfaces.faces(64, start=data.TOY_STARTS[split], size=ready.size) for split in ("train", "test")]
+    train, test = (
+        FaceData(images, a, ready.names, np.repeat(split, 64), np.arange(64).astype(str), "toy", split)
+        for split, (images, a) in zip(("train", "test"), parts, strict=True)
+    )
+    judge = ready.classifier.model
+    table, numbers = pretrained.measure(ready, judge, train, test)
+
+    x, labels = torch.from_numpy(test.images) / 127.5 - 1, torch.from_numpy(test.attributes)
+    with torch.inference_mode():
+        rebuilt = ready.autoencoder.model(x)
+        painted = ready.autoencoder.model.decoder(ready.mapping.model(labels.float()))
+        painted = ((painted + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+        features = {name: judge.features(faces).double().numpy() for name, faces in (("x", x), ("painted", painted))}
+        answers = {faces: judge(of) > 0 for faces, of in (("test faces", x), ("generated", painted))}
+
+    def frechet(one, other):
+        means, covariances = [f.mean(axis=0) for f in (one, other)], [np.cov(f.T) for f in (one, other)]
+        root = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).astype(complex)).real.sum()
+        return ((means[0] - means[1]) ** 2).sum() + np.trace(covariances[0] + covariances[1]) - 2 * root
+
+    expected = {
+        "l1": (x - rebuilt).abs().mean().item(),
+        "l1_mean_face": np.abs(x.numpy() - (train.images / 127.5 - 1).mean(axis=0)).mean(),
+        "frechet_judge": frechet(features["x"][:32], features["painted"][32:]),  # faces of other labels
+        "frechet_judge_floor": frechet(features["x"][:32], features["x"][32:]),
+        "distinct_labels": len({tuple(row) for row in test.attributes}),
+        "distinct_faces": len({face.numpy().tobytes() for face in painted}),
+    }
+    assert {name: numbers[name] for name in expected} == pytest.approx(expected, rel=1e-3)
+    assert expected["frechet_judge"] != pytest.approx(frechet(features["x"][:32], features["painted"][:32]), rel=0.01)
+    for row, faces in ((1, "test faces"), (2, "test faces"), (3, "generated")):
+        assert table["accuracy"].iloc[row] == pytest.approx((answers[faces] == labels).float().mean().item())
+    often = train.attributes.mean(axis=0) > 0.5
+    assert table["accuracy"].iloc[0] == pytest.approx((often == test.attributes).mean())
 
 
 def test_faces_that_do_not_fit_are_refused(mine, made):
