@@ -11,9 +11,15 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+import pandas as pd
+from docutils import nodes
 from nbformat.v4 import new_markdown_cell
+from sphinx.cmd.build import main as sphinx
+from sphinx.util.docutils import SphinxDirective
 
-from lib import exercises
+from lib import config, data, exercises, toyfaces
+from lib.attributes import CELEBA
+from lib.players import balancing, losses
 from lib.reference import PRINTED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,8 +50,28 @@ def connect(app):
         if error is None and app.tags.has("explorer"):
             shutil.copytree(EXPLORER, app.outdir / "explorer", dirs_exist_ok=True)
 
+    app.add_directive("balancing-player", BalancingPlayer)
+    app.add_directive("loss-mixer", LossMixer)
     app.connect("source-read", read)
     app.connect("build-finished", finish)
+
+
+class Html(SphinxDirective):
+    """A directive without content that stands for what its method `html` returns."""
+
+    def run(self):
+        return [nodes.raw("", self.html(), format="html")]
+
+
+class BalancingPlayer(Html):
+    def html(self):
+        n = config.PROFILES["laptop"].data.train
+        return balancing.page(toyfaces.labels(n, start=data.TOY_STARTS["train"]), CELEBA)
+
+
+class LossMixer(Html):
+    def html(self):
+        return losses.page(pd.read_csv(ROOT / "data" / "results" / "ablation.csv"))
 
 
 def equations():
@@ -132,12 +158,10 @@ def fold_in(notebook, sheet):
 
 def build(folder=ROOT / "build" / "book"):
     """Make the book in `folder`, whose former content goes. Returns Sphinx's exit code: 0 without a single warning."""
-    from sphinx.cmd.build import main
-
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as doctrees:
         options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(ROOT / "book"), "-d", doctrees]
-        code = main([*options, str(ROOT), str(folder)])
+        code = sphinx([*options, str(ROOT), str(folder)])
     if code == 0:
         print(f"The book is in {folder}. To read it: python3 -m http.server -d {folder}, then http://localhost:8000")
     return code
