@@ -151,6 +151,17 @@ def bench(_, arguments):
     return subprocess.call([sys.executable, "-m", "benchmarks.bench", *arguments], cwd=ROOT)
 
 
+def explorer(_, __):
+    """make the face explorer as a page for any browser: build/explorer"""
+    from lib.explorer import export, npm
+
+    try:
+        folder = export.build().relative_to(ROOT)
+    except npm.NpmError as error:
+        sys.exit(str(error))
+    print(f"written  {folder}\nTo see it: python3 -m http.server --directory {folder}, then http://127.0.0.1:8000")
+
+
 def book(_, __):
     """make a site of the course with its stored outputs, for any browser: build/book"""
     from lib import book
@@ -165,7 +176,7 @@ def doctor(_, __):
     return doctor.examine(installed=is_set_up() if in_venv() else installed_here())
 
 
-COMMANDS = [run, test, lab, study, bench, book, doctor]
+COMMANDS = [run, test, lab, study, bench, explorer, book, doctor]
 
 
 def main(arguments):

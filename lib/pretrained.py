@@ -25,6 +25,7 @@ from lib import checkpoints, config, data, distances, losses, metrics, oracle, s
 
 FOLDER = config.ROOT / "data" / "pretrained"
 STAGES = ("autoencoder", "classifier", "mapping")
+SHOWN = "toy"  # the weights that the face explorer shows
 TESTED = 2000  # faces that the numbers on a card rest on, at most
 
 LAPTOP, PAPER = config.PROFILES["laptop"], config.PROFILES["paper"]
