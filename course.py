@@ -185,7 +185,7 @@ def main(arguments):
     for command in COMMANDS:
         choice = choices.add_parser(command.__name__, help=command.__doc__, allow_abbrev=False)
         choice.set_defaults(command=command)
-        choice.add_argument("--profile", help="ci, laptop (default) or paper")
+        choice.add_argument("--profile", help="ci, laptop (default), reference or paper")
         choice.add_argument("--data", help="toy (default), or a folder of faces")
         if command is run:
             choice.add_argument("--save", action="store_true", help="also store the outputs in notebooks/")

@@ -17,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks.obedience import answers
-from lib import config, data, losses, oracle, plots, stages
+from lib import config, data, losses, oracle, stages
 from lib.study import recogniser
 
 RESULTS = config.ROOT / "data" / "results" / "bottleneck.csv"
@@ -69,6 +69,8 @@ def measure(run, faces, variants, seeds):
 
 def picture(run, faces, variants, seed):
     """Test faces above their reconstructions by every variant."""
+    from lib import plots  # here, as a bare machine with a GPU makes the table without matplotlib
+
     test = faces.part("test").take(slice(0, SHOWN))
     models = [stages.autoencoder(replace(run, seed=seed), faces, **changes).model for changes in variants.values()]
     rows = [test.images, *(rebuilt(model, test.images) for model in models)]

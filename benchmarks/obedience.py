@@ -1,11 +1,13 @@
 """Does a generated face carry the labels it was asked for? Writes data/results/obedience.csv.
 
     python benchmarks/obedience.py toy FOLDER --seeds 0 1 2
+    python benchmarks/obedience.py toy --weights toy64
 
 The oracle (lib/oracle.py), which no generator has met, looks at the faces that Φ generates for the labels of the test
 faces, at these faces themselves, and at what else could be mistaken for success. One row for all attributes, which also
 says how the faces differ from real ones, and one for each attribute. A seed is that of a whole generator: autoencoder,
-guide and Φ. Stages that are missing are trained. Rows of the data sets named are replaced, others stay.
+guide and Φ. Stages that are missing are trained. `--weights` measures at the recipe of weights that ship, whose name
+then stands as the profile. Rows of the same data and profile are replaced, others stay.
 """
 
 import argparse
@@ -14,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lib import config, data, losses, metrics, oracle
+from lib import config, data, losses, metrics, oracle, pretrained
 from lib.baselines import systems
 from lib.study import comparison
 
@@ -72,13 +74,16 @@ def main(arguments=None):
     parser.add_argument("sources", nargs="+", help="toy, or folders of faces")
     parser.add_argument("--profile")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--weights", choices=pretrained.RECIPES, help="the recipe of weights that ship, as profile")
     options = parser.parse_args(arguments)
     for source in options.sources:
-        table = measure(config.start(options.profile, source), options.seeds)
+        run = config.start(options.profile, source)
+        table = measure(pretrained.recipe_run(options.weights, run) if options.weights else run, options.seeds)
         print(table[table["attribute"] == "all"].set_index(["faces", "seed"])[["accuracy", "balanced_accuracy", "l1"]])
         if RESULTS.exists():
             kept = pd.read_csv(RESULTS)
-            table = pd.concat([kept[kept["data"] != table["data"].iloc[0]], table], ignore_index=True)
+            again = (kept[["data", "profile"]] == table[["data", "profile"]].iloc[0]).all(axis=1)
+            table = pd.concat([kept[~again], table], ignore_index=True)
         table.round(5).to_csv(RESULTS, index=False)
 
 

@@ -1,6 +1,6 @@
 """Profiles: every size and every number of steps, in one place; the only reader of the environment.
 
-COURSE_PROFILE  ci | laptop (default) | paper
+COURSE_PROFILE  ci | laptop (default) | reference | paper
 COURSE_DATA     toy (default) or a folder of faces (see lib/data.py for the layouts)
 COURSE_RUNS     where results go, default `runs/` in the repository
 """
@@ -168,6 +168,14 @@ PROFILES = {
             "08_past_the_paper": 0.3,
             "09_full_scale": 0.2,
         },
+    ),
+    "reference": Profile(  # the paper's networks on 26,000 faces: half to learn from, half to compare with
+        "reference",
+        DataConfig(train=13_000),
+        AutoencoderConfig(filters=32, critic_filters=32),
+        ClassifierConfig(),
+        MappingConfig(),
+        RecognitionConfig(steps=4_000, seeds=(0, 1, 2)),
     ),
     "paper": Profile(  # the paper's sizes
         "paper",

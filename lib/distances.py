@@ -11,13 +11,17 @@ from unittest import mock
 
 import numpy as np
 import torch
-from pytorch_fid import inception as pytorch_fid
 from sklearn.metrics import pairwise_distances_argmin_min, pairwise_distances_chunked
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from tqdm.auto import tqdm
 
 from lib.data import to_float
+
+try:
+    from pytorch_fid import inception as pytorch_fid
+except ImportError:  # a bare machine with a GPU: all distances but FID work there
+    pytorch_fid = None
 
 INCEPTION_SHA256 = "6726825d"  # first digits, as in the name of the file
 
@@ -132,7 +136,7 @@ def inception_features(images, weights=None, batch_size=64, device="cpu"):
 
 def inception_found(weights=None):
     """Whether the file of Inception's weights is there; see `inception_features`."""
-    return _inception_path(weights).is_file()
+    return pytorch_fid is not None and _inception_path(weights).is_file()
 
 
 def _inception_path(weights):

@@ -1,13 +1,14 @@
 """Trained weights that ship with the course, in `data/pretrained/<name>/`, by name:
 
-    ready = pretrained.load("toy")
+    ready = pretrained.load("toy64")
     ready.autoencoder.model, ready.classifier.model, ready.mapping.model    # frozen, on the CPU
+    ready.oracle.model                                                      # a judge whom no generator has met
     print(ready.card)
 
 They lie there in half precision, each stage in a folder that `stages.load` can read, beside a card that says how they
 were made, how good they are and what may be done with them. One command makes them, from training to card:
 
-    python -m lib.pretrained toy
+    python -m lib.pretrained toy64
     python -m lib.pretrained celeba64 --data FOLDER       # CelebA; one GPU
 """
 
@@ -25,30 +26,24 @@ from lib import checkpoints, config, data, distances, losses, metrics, oracle, s
 
 FOLDER = config.ROOT / "data" / "pretrained"
 STAGES = ("autoencoder", "classifier", "mapping")
-SHOWN = "toy"  # the weights that the face explorer shows
+SHOWN = "toy"  # the weights that pictures and pages show, where nothing is trained
 TESTED = 2000  # faces that the numbers on a card rest on, at most
 
 LAPTOP, PAPER = config.PROFILES["laptop"], config.PROFILES["paper"]
 
 #: What is trained for each name.
 RECIPES = {
-    "toy": dataclasses.replace(  # the networks of `laptop`, three times the faces, 1.5 to 3 times the steps
+    "toy": LAPTOP,  # for those who will not wait for their own
+    "toy64": dataclasses.replace(  # the same networks for faces of twice the width
         LAPTOP,
-        name="shipped",
-        data=dataclasses.replace(LAPTOP.data, train=24_000),
-        autoencoder=dataclasses.replace(LAPTOP.autoencoder, epochs=6),
-        mapping=dataclasses.replace(LAPTOP.mapping, epochs=3),
-    ),
-    "toy64": dataclasses.replace(  # the same networks for twice the width, a little longer
-        LAPTOP,
-        name="shipped64",
+        name="toy64",
         data=dataclasses.replace(LAPTOP.data, size=64, train=10_000),
-        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64),
+        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, epochs=8),
         classifier=dataclasses.replace(LAPTOP.classifier, size=64, epochs=9),
-        mapping=dataclasses.replace(LAPTOP.mapping, size=64, epochs=6),
+        mapping=dataclasses.replace(LAPTOP.mapping, size=64, epochs=4),
     ),
     "celeba64": dataclasses.replace(  # the paper's, but for a classifier that is small enough to ship
-        PAPER, name="shipped", classifier=dataclasses.replace(PAPER.classifier, filters=32)
+        PAPER, name="celeba64", classifier=dataclasses.replace(PAPER.classifier, filters=32)
     ),
 }
 
@@ -110,12 +105,13 @@ people; generated faces show nobody. Do not use these weights to judge anybody.
 
 @dataclass(frozen=True)
 class Pretrained:
-    """The three stages that ship together, each a `stages.Trained`."""
+    """The stages that ship together, each a `stages.Trained`; `oracle` is None where none could be trained."""
 
     folder: Path
     autoencoder: stages.Trained
     classifier: stages.Trained
     mapping: stages.Trained
+    oracle: stages.Trained | None
 
     @property
     def names(self):
@@ -145,7 +141,8 @@ def load(name, faces=None):
         made = f"; `python -m lib.pretrained {name}` makes them" if name in RECIPES else ""
         raise ValueError(f"no weights are called {name!r}; there are: {there}{made}")
     try:
-        ready = Pretrained(folder, *(stages.load(folder / stage) for stage in STAGES))
+        judge = stages.load(folder / "oracle") if (folder / "oracle").is_dir() else None
+        ready = Pretrained(folder, *(stages.load(folder / stage) for stage in STAGES), judge)
     except checkpoints.CheckpointError as error:
         raise checkpoints.CheckpointError(
             f"the weights {name!r} are damaged or not all there: get the folder {folder} again"
@@ -228,6 +225,12 @@ def write_card(ready, command, judge, table, numbers, test):
         path.write_text(text, encoding="utf-8")
 
 
+def recipe_run(name, run):
+    """`run` at the recipe of the weights `name`, in a folder of that recipe; as it is where there is none."""
+    profile = RECIPES.get(name, run.profile)
+    return dataclasses.replace(run, profile=profile, folder=run.folder.parent / profile.name)
+
+
 def main(arguments=None):
     """Train what is missing, export it, measure what was exported, write the card."""
     parser = argparse.ArgumentParser(prog="python -m lib.pretrained", description="Make weights that ship.")
@@ -236,16 +239,16 @@ def main(arguments=None):
     parser.add_argument("--profile", help="take this profile instead of the recipe")
     options = parser.parse_args(arguments)
     run = config.start(options.profile, options.data, show=False)
+    if options.profile is None:
+        run = recipe_run(options.name, run)
     command = f"python -m lib.pretrained {options.name}" + " --data FOLDER" * (run.source != "toy")
-    if options.name in RECIPES and options.profile is None:
-        profile = RECIPES[options.name]
-        run = dataclasses.replace(run, profile=profile, folder=run.folder.parent / profile.name)
-    else:
+    if run.profile != RECIPES.get(options.name):
         command += f" --profile {run.profile.name}"
     faces = data.load(run)
-    export(options.name, {stage: getattr(stages, stage)(run, faces) for stage in STAGES})
-    ready, test = load(options.name), faces.part("test").take(slice(0, TESTED))
     judge = oracle.oracle(run, faces)
+    trained = {stage: getattr(stages, stage)(run, faces) for stage in STAGES}
+    export(options.name, trained | ({"oracle": judge} if isinstance(judge.model, oracle.Oracle) else {}))
+    ready, test = load(options.name), faces.part("test").take(slice(0, TESTED))
     table, numbers = measure(ready, judge.model, faces.part("train"), test)
     write_card(ready, command, JUDGES[judge.folder.name.partition("-")[0]], table, numbers, test)
     print(f"{ready.card}\nwritten  {ready.folder}")

@@ -193,7 +193,7 @@ def test_what_is_not_understood_stops(calls, arguments):
 
 
 def test_unknown_profile_is_named(calls):
-    with pytest.raises(SystemExit, match="'huge'.*ci, laptop, paper"):
+    with pytest.raises(SystemExit, match="'huge'.*ci, laptop, reference, paper"):
         course.main(["run", "--profile", "huge"])
 
 

@@ -34,10 +34,12 @@ def test_one_command_measures_and_keeps_other_data(tmp_path, monkeypatch):
     monkeypatch.setitem(config.PROFILES, "ci", small_profile(data=data))
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     monkeypatch.setattr(obedience, "RESULTS", tmp_path / "obedience.csv")
-    pd.DataFrame({"data": ["faces", "toy"], "faces": ["kept", "replaced"]}).to_csv(obedience.RESULTS, index=False)
+    faces = ["kept", "kept, too", "replaced"]
+    old = {"data": ["faces", "toy", "toy"], "profile": ["ci", "toy64", "ci"], "faces": faces}
+    pd.DataFrame(old).to_csv(obedience.RESULTS, index=False)
     obedience.main(["toy", "--profile", "ci", "--seeds", "0", "1"])
     table = pd.read_csv(obedience.RESULTS)
-    assert "kept" in set(table["faces"]) and "replaced" not in set(table["faces"])
+    assert {"kept", "kept, too"} < set(table["faces"]) and "replaced" not in set(table["faces"])
     whole = table[(table["attribute"] == "all") & (table["data"] == "toy")].set_index(["faces", "seed"])
     kinds = ["majority answer", "real faces", "reconstructions", "training mean face"]
     generated = [(kind, seed) for seed in (0, 1) for kind in (obedience.GENERATED, obedience.LEARNT)]

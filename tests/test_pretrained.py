@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib import checkpoints, config, data, pretrained, stages, toyfaces
+from lib import checkpoints, config, data, oracle, pretrained, stages, toyfaces
 from lib.data import FaceData
 
 SHIPPED = sorted(path.parent.name for path in pretrained.FOLDER.glob("*/README.md"))
@@ -43,6 +43,8 @@ def test_half_precision_lies_on_the_disk_and_the_networks_are_those_of_the_run(m
         given = torch.from_numpy(faces.attributes[:4]).float() if stage == "mapping" else x
         torch.testing.assert_close(shipped.model(given), trained.model(given), rtol=0, atol=0.01)
     assert (mine.size, mine.names) == (32, faces.names)
+    judge = oracle.oracle(run, faces).model
+    torch.testing.assert_close(mine.oracle.model(x), judge(x), rtol=0, atol=0.01)
 
 
 def test_the_card_is_filled_in(mine):

@@ -102,10 +102,11 @@ class LabelledConvolution(nn.Conv2d):
 def obtain(run, faces, stage, profiles, new_state, train, **changes):
     """The finished stage (`stages.obtain`) of a system that learns from images and labels alone.
 
-    Its config is that of the run's profile, for these faces and the run's seed; `changes` replace fields of it.
+    Its config is that of the run's profile (the published one where it has none for this), for these faces and the
+    run's seed; `changes` replace fields of it.
     """
     fitting = {"size": faces.size, "attributes": faces.names, "seed": run.seed}
-    settings = dataclasses.replace(profiles[run.profile.name], **fitting | changes)
+    settings = dataclasses.replace(profiles.get(run.profile.name, profiles["paper"]), **fitting | changes)
 
     def begin(accelerator):
         images, a = stages.tensors(faces.part("train"), accelerator.device)
