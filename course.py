@@ -169,6 +169,16 @@ def book(_, __):
     return book.build()
 
 
+def assignments(options, _):
+    """make notebooks for a class, student's, teacher's and graded ones: build/student, teacher, autograder"""
+    from lib import assignments
+
+    if options.write:
+        assignments.write()
+    assignments.build()
+    return 0
+
+
 def doctor(_, __):
     """look over machine, installation and data, and say how to mend what is amiss"""
     from lib import doctor
@@ -176,7 +186,7 @@ def doctor(_, __):
     return doctor.examine(installed=is_set_up() if in_venv() else installed_here())
 
 
-COMMANDS = [run, test, lab, study, bench, explorer, book, doctor]
+COMMANDS = [run, test, lab, study, bench, explorer, book, assignments, doctor]
 
 
 def main(arguments):
@@ -189,6 +199,8 @@ def main(arguments):
         choice.add_argument("--data", help="toy (default), or a folder of faces")
         if command is run:
             choice.add_argument("--save", action="store_true", help="also store the outputs in notebooks/")
+        if command is assignments:
+            choice.add_argument("--write", action="store_true", help="first put the exercises into notebooks/")
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command not in (test, lab, study, bench):
         parser.error(f"unknown: {' '.join(rest)}")
