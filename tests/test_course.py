@@ -236,5 +236,5 @@ def test_entrance_starts_without_any_package():
         text=True,
         check=True,
     )
-    commands = "run test lab study bench book assignments doctor".split()
+    commands = "run test lab study bench explorer book assignments doctor".split()
     assert all(command in imports.stdout for command in commands)
