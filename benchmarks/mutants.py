@@ -168,7 +168,7 @@ def main(arguments=None):
             noticed = "no" if test == "" else "yes"
             new.append({
                 "file": mutant.file, "mutant": mutant.name, "noticed": noticed, "test": test,
-                "reason": mutant.reason, "commit": commit, "digest": mutant.digest(),
+                "reason": mutant.reason, "commit": commit, "digest": mutant.digest(root),
             })  # fmt: skip
             keep(rows + new)
             if noticed == "no":

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib import models, stages
 from lib.data import FaceData
 from lib.study import comparison
 
@@ -78,6 +79,20 @@ def test_fid_is_there_when_the_weights_are(frame):
     row = frame.quality(frame.sources.images)
     assert {"fid", "kid", "frechet_classifier", "kernel_classifier"} <= set(row)
     assert (row["extractor"], row["dims"]) == ("classifier", 3)
+
+
+def test_ours_looks_at_the_labels_alone_and_editing_adds_their_difference(monkeypatch):
+    torch.manual_seed(0)
+    autoencoder, phi = models.frozen(models.Autoencoder(32, 2, 4)), models.frozen(models.MappingFunction(3, 4))
+    monkeypatch.setattr(stages, "autoencoder", lambda run, faces: types.SimpleNamespace(model=autoencoder))
+    monkeypatch.setattr(stages, "mapping", lambda run, faces: types.SimpleNamespace(model=phi))
+    x, b, source = torch.rand(2, 3, 32, 32), torch.tensor([[1.0, 0, 0], [0, 1, 1]]), torch.tensor([[0.0, 1, 0]] * 2)
+    assert torch.equal(comparison.ours(None, None)(b, x, source), autoencoder.decoder(phi(b)))
+    editing = comparison.ours_editing(None, None)
+    torch.testing.assert_close(
+        editing(b, x, source), autoencoder.decoder(autoencoder.encoder(x) + (phi(b) - phi(source)))
+    )
+    torch.testing.assert_close(editing(b, x, b), autoencoder(x))  # nothing is asked for, nothing changes
 
 
 def test_an_editor_is_given_the_face_and_its_own_labels(frame):

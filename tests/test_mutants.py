@@ -1,0 +1,78 @@
+"""The list of wrong lines fits the code as it stands, and what runs them tells red from green."""
+
+import ast
+
+import pandas as pd
+import pytest
+
+from benchmarks import mutants
+from lib import config
+
+LISTED = mutants.listed()
+
+
+def test_every_fragment_stands_once_and_what_replaces_it_is_other_code():
+    assert len(LISTED) >= 80 and len({(m.file, m.name) for m in LISTED}) == len(LISTED)
+    for mutant in LISTED:
+        text = (config.ROOT / "lib" / mutant.file).read_text(encoding="utf-8")
+        assert text.count(mutant.original) == 1, f"{mutant.file}: {mutant.original}"
+        wrong = text.replace(mutant.original, mutant.wrong)
+        assert ast.dump(ast.parse(wrong)) != ast.dump(ast.parse(text)), f"{mutant.file}: {mutant.name}"
+
+
+def test_every_room_has_its_wrong_lines_and_every_test_named_exists():
+    rooms = {path.parent for path in config.ROOT.glob("lib/**/*.py") if path.stem != "__init__"}
+    assert {(config.ROOT / "lib" / m.file).parent for m in LISTED} >= {
+        config.ROOT / "lib" / room for room in ("", "baselines", "study", "toyfaces")
+    } & rooms
+    for name in {test for m in LISTED for test in m.tests}:
+        file, _, test = name.partition("::")
+        assert f"def {test}(" in (config.ROOT / "tests" / file).read_text(encoding="utf-8") or not test, name
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A small repository in place of ours: one file, one test, two wrong lines of which one is harmless."""
+    for name, text in {
+        "lib/__init__.py": "",
+        "lib/half.py": "def half(x):\n    y = x / 2\n    return y\n",
+        "tests/test_half.py": "from lib.half import half\n\n\ndef test_half():\n    assert half(4) == 2\n",
+        "list.toml": '[[room]]\nfile = "half.py"\ntests = ["test_half.py"]\n'
+        'mutants = [["x / 2", "x * 2"], ["return y", "return +y", "the same number"]]\n',
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    monkeypatch.setattr(mutants, "LIST", tmp_path / "list.toml")
+    monkeypatch.setattr(mutants, "RESULTS", tmp_path / "mutants.csv")
+    monkeypatch.setattr(mutants, "TREE", ("lib", "tests"))
+    monkeypatch.setattr(mutants, "PRELOADED", ("pytest",))
+    monkeypatch.setattr(mutants.listed, "__defaults__", (tmp_path / "list.toml",))
+    return tmp_path
+
+
+def test_a_wrong_line_turns_its_test_red_and_a_harmless_one_is_a_survivor_with_its_reason(tree, capsys, monkeypatch):
+    mutants.main([])
+    table = pd.read_csv(mutants.RESULTS, keep_default_na=False)
+    assert table["mutant"].tolist() == ["x / 2 -> x * 2", "return y -> return +y"]
+    assert table["noticed"].tolist() == ["yes", "no"]
+    assert table["test"].tolist() == ["test_half.py::test_half", ""]
+    assert "1 of 2 noticed\nsurvived  half.py: return y -> return +y  (the same number)" in capsys.readouterr().out
+
+    monkeypatch.setattr(mutants, "failing", lambda root, tests: pytest.fail("run again"))
+    mutants.main([])  # everything is known
+    (tree / "tests" / "test_half.py").write_text("def test_half():\n    assert True\n")
+    with pytest.raises(pytest.fail.Exception, match="run again"):
+        mutants.main([])  # by other tests
+
+
+def test_what_is_red_anyway_has_noticed_nothing(tree, monkeypatch):
+    (tree / "tests" / "test_half.py").write_text("def test_half():\n    assert False\n")
+    with pytest.raises(SystemExit, match="test_half.py::test_half fails without any change"):
+        mutants.main([])
+
+
+def test_a_fragment_that_is_gone_is_told(tree):
+    (tree / "lib" / "half.py").write_text("def half(x):\n    return 0.5 * x\n")
+    with pytest.raises(ValueError, match="'x / 2' stands there 0 times, not once"):
+        mutants.main([])
