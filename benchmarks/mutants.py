@@ -29,9 +29,8 @@ RESULTS = config.ROOT / "data" / "results" / "mutants.csv"
 TREE = ("lib", "tests", "benchmarks", "notebooks", "data", "conftest.py", "course.py", "pyproject.toml", "README.md")
 LONGEST = 900  # seconds; a change that keeps the tests from ending is noticed, too
 NO_END = "no end"
-#: Imported once, for all trees: it takes longer than most tests.
-PRELOADED = ("torch._dynamo", "torchvision.transforms.v2", "sklearn.linear_model", "accelerate", "matplotlib.pyplot",
-             "pytorch_fid.inception", "nbformat", "pytest", "pandas")  # fmt: skip
+#: Imported once, with all that they import in turn: it takes longer than most tests.
+PRELOADED = ("benchmarks.mutants", "lib.pretrained", "lib.study.claims", "lib.widgets", "lib.plots", "torch._dynamo")
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,13 @@ def run_tests(root, tests, answer):
         del sys.modules[name]  # those of this tree, which came with this module
     os.chdir(root)
     sys.path.insert(0, str(root))
-    os.environ["PYTHONPATH"] = str(root)
+    os.environ |= {"PYTHONPATH": str(root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     sys.dont_write_bytecode = True  # a changed file of the same size and second would pass for the one before it
     watcher = Watcher()
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        code = pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", *tests], plugins=[watcher])
+        code = pytest.main(
+            ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-o", "addopts=", *tests], plugins=[watcher]
+        )
     answer.send((int(code), watcher.failed))
 
 

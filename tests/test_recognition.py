@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from filelock import FileLock
 from small import noise_faces, small_profile
+from torch.nn.functional import binary_cross_entropy
 
 from lib import config, metrics, training
 from lib.study import arms, evidence, imbalance, networks, recogniser, recognition, training_sets
@@ -41,9 +43,9 @@ def trainings(monkeypatch):
     """What each network was trained on, and what it `said` of which images, in order. All of it really happens."""
     done, train, predict = [], recogniser.train, recogniser.predict
 
-    def seen_train(model, images, a, settings, steps, seed, loss):
+    def seen_train(model, images, a, settings, steps, seed, loss, change):
         done.append(SimpleNamespace(images=images, a=a, steps=steps, seed=seed, loss=loss, said=[]))
-        return train(model, images, a, settings, steps, seed, loss)
+        return train(model, images, a, settings, steps, seed, loss, change)
 
     def seen_predict(model, images):
         logits = predict(model, images)
@@ -222,18 +224,22 @@ def wired(run, trainings):
     study = Study(run, faces, ("none", *ARMS_BY_HAND, "re-weighting"), targets=[NAMES[j] for j in columns])
     table = study.table()
     train, val, test = (faces.part(split) for split in ("train", "val", "test"))
-    p = (train.attributes[:, columns].sum(axis=0) + 0.5) / 41
+    everybodys = (train.attributes.sum(axis=0) + 0.5) / 41
+    p = everybodys[columns]
     scores = {}
     for network in trainings:
         assert np.array_equal(network.images, train.images)
-        assert np.array_equal(network.a, train.attributes[:, columns])
+        assert np.array_equal(network.a, train.attributes)
         for (images, _), part in zip(network.said, (val, test), strict=True):
             assert np.array_equal(images, part.images)
         said = [logits.astype(np.float16).astype(np.float64) for _, logits in network.said]
-        if network.loss is imbalance.weighted_cross_entropy:
+        y, a = torch.linspace(-2, 2, 120).view(40, 3), torch.from_numpy(train.attributes).float()
+        target, weight = a[:, columns], 1 + a[:, columns] * torch.from_numpy((1 - p) / p - 1)
+        losses = [binary_cross_entropy(y.sigmoid(), target, of).item() for of in (None, weight.float())]
+        arm = losses.index(pytest.approx(network.loss(y, a, torch.from_numpy(everybodys).float()).item(), rel=1e-4))
+        if arm == 1:
             scores["re-weighting", network.seed] = said
             continue
-        assert network.loss is imbalance.cross_entropy
         cuts = metrics.best_thresholds(val.attributes[:, columns], said[0])
         scores["none", network.seed] = said
         scores["majority", network.seed] = [np.broadcast_to(p - 0.5, logits.shape) for logits in said]
