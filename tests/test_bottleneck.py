@@ -16,6 +16,10 @@ def run(tmp_path):
     return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
 
 
+def test_twice_the_steps_are_twice_those_of_laptop():
+    assert bottleneck.LONG == 2 * config.PROFILES["laptop"].autoencoder.epochs
+
+
 def test_the_reference_is_the_papers_and_others_change_what_their_names_say():
     reference, *others = bottleneck.VARIANTS.values()
     assert {name: getattr(PAPER, name) for name in ("embedding", "weight_feature")} == {
