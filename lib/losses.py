@@ -92,9 +92,9 @@ def generator(logits_fake, saturating=False):
     """What the other side minimises, from logits (B,).
 
     −E[log D(fake)], Goodfellow et al.'s way out, pulls hardest where D is sure. saturating=True is E[log(1 − D(fake))],
-    the part of Eq. 12, 13 (and 5, by its form) that reaches the generator, as printed: its gradient fades when D is sure. Φ takes the
-    printed form. It has no noise and no image to work with, so D_conv soon tells its averages from photographs, and the
-    other form then drowns the reconstruction and perceptual losses.
+    the part of Eq. 12, 13 (and of Eq. 5, by its form) that reaches the generator, as printed: its gradient fades when D
+    is sure. Φ takes the printed form. It has no noise and no image to work with, so D_conv soon tells its averages from
+    photographs, and the other form then drowns the reconstruction and perceptual losses.
     """
     return -softplus(logits_fake).mean() if saturating else softplus(-logits_fake).mean()
 
