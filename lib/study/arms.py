@@ -135,6 +135,7 @@ TABLE = [
     Arm("DCGAN, balancing", "compared", training_sets.balancing, {"system": "DCGAN"}),
     Arm("StarGAN, doubling", "compared", training_sets.doubling, {"system": "StarGAN"}),
     Arm("StarGAN, balancing", "compared", training_sets.balancing, {"system": "StarGAN"}),
+    Arm("IcGAN, balancing", "compared", training_sets.balancing, {"system": "IcGAN"}),
     Arm("AttGAN, balancing", "compared", training_sets.balancing, {"system": "AttGAN"}),
     Arm("RelGAN, balancing", "compared", training_sets.balancing, {"system": "RelGAN"}),
     Arm("tuned thresholds", "cheap remedies", decide=tuned),
