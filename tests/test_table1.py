@@ -68,7 +68,7 @@ def test_every_generator_is_measured_watched_and_priced(run, tmp_path, monkeypat
     whole = cost.loc["IcGAN"]
     assert whole["seconds"] == pytest.approx(cost.loc[phases, "seconds"].sum(), rel=1e-3)
     assert whole["weights"] == table1.cost.parameters(icgan.icgan(run, faces, seed=3).model) + cost_of_discriminator()
-    assert cost.loc[phases, "images_trained"].tolist() == [80, 80]  # half of one epoch each
+    assert cost.loc[phases, "images_trained"].tolist() == [160, 160]  # an epoch each
     table1.publish(run)
     assert not table1.RESULTS.exists()  # numbers of profile ci mean nothing
 

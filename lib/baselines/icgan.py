@@ -41,7 +41,7 @@ class IcGANConfig:
 
 
 PROFILES = {
-    "ci": IcGANConfig(filters=4, encoder_filters=4, features=16, noise=8, epochs=1, encoder_share=0.5, batch_size=16),
+    "ci": IcGANConfig(filters=4, encoder_filters=4, features=16, noise=8, epochs=2, encoder_share=0.5, batch_size=16),
     "laptop": IcGANConfig(
         filters=16,
         encoder_filters=12,
