@@ -19,7 +19,7 @@ SYSTEMS = {  # stage: (module, entry, changes that make it tiny)
     "icgan": (
         icgan,
         icgan.icgan,
-        {"filters": 2, "encoder_filters": 2, "features": 4, "noise": 4, "encoder_share": 0.25},
+        {"filters": 2, "encoder_filters": 2, "features": 4, "noise": 4, "encoder_share": 0.25, "epochs": 1},
     ),
     "stargan": (stargan, stargan.stargan, {"filters": 2, "blocks": 1, "critic_filters": 2, "n_critic": 2}),
     "attgan": (attgan, attgan.attgan, {"filters": 2, "critic_filters": 2, "features": 4, "n_critic": 2}),
