@@ -61,10 +61,19 @@ def test_what_is_used_here_is_there(family):
     assert set(family.loc[run_here, "system"]) == set(systems.SYSTEMS)
 
 
+def source_of(notebook, kind):
+    cells = json.loads((config.ROOT / "notebooks" / notebook).read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == kind)
+
+
 def test_notebook_7_shows_the_map():
-    cells = json.loads((config.ROOT / "notebooks" / "07_compared_systems.ipynb").read_text(encoding="utf-8"))["cells"]
-    source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    source = source_of("07_compared_systems.ipynb", "code")
     assert all(call in source for call in ("relatives.systems()", "relatives.family(", "relatives.standing("))
+
+
+def test_notebook_6_names_the_remedies_that_the_paper_dismisses():
+    text = source_of("06_evaluation.ipynb", "markdown")
+    assert all(name in text for name in ("up-sampling", "cost-sensitive training", "MOON", "positive sharing"))
 
 
 def test_the_field_has_sources_and_possible_numbers(field):
