@@ -12,6 +12,8 @@ def pytest_configure(config):
     if hasattr(config, "workerinput"):
         return
     os.environ.setdefault("COURSE_PROFILE", "ci")
+    # Kernels start in notebooks/: let them find this `lib` before one that PYTHONPATH may hold.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(config.rootpath), os.environ.get("PYTHONPATH")]))
     os.environ["COURSE_RUNS"] = runs = tempfile.mkdtemp(prefix="course-runs-")
     config.add_cleanup(lambda: shutil.rmtree(runs, ignore_errors=True))
     # At profile ci one thread is as fast as several, and threads beyond the free cores make all of them far slower.

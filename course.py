@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -63,6 +64,8 @@ def set_up():
     if not in_venv() and installed_here():
         return sys.executable
     if not is_set_up():
+        if not os.access(VENV if VENV.exists() else ROOT, os.W_OK):
+            sys.exit(f"The set-up cannot write in {ROOT}: copy the course to a folder of your own, and start it there.")
         print("Setting up the course in .venv: about 3 minutes and 6 GB on Linux, less elsewhere.", flush=True)
         if not in_venv():
             make_venv()
@@ -104,12 +107,24 @@ def install():
     return pip.returncode
 
 
+def settle():
+    """Prepare the environment of all that is started from here: this checkout's `lib` before any other, this
+    environment's kernel before any other called `python3`, a home that Jupyter can write in, output in any encoding."""
+    sys.path.insert(0, str(ROOT))
+    for variable, folder in (("PYTHONPATH", ROOT), ("JUPYTER_PATH", Path(sys.prefix, "share", "jupyter"))):
+        others = [place for place in os.environ.get(variable, "").split(os.pathsep) if place not in ("", str(folder))]
+        os.environ[variable] = os.pathsep.join([str(folder), *others])
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["HOME"] = tempfile.mkdtemp(prefix="course-home-")
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"
+
+
 # --- Commands: each gets the options and what argparse did not know, and returns an exit code ------------------------
 
 
 def run(options, _):
     """execute the notebooks in order; executed copies go to runs/<data>/<profile>/notebooks/"""
-    from lib import config, execution
+    from lib import checkpoints, config, execution
 
     try:
         course = config.start(show=False)
@@ -118,7 +133,10 @@ def run(options, _):
     if options.save and course.source != "toy":
         sys.exit("--save puts outputs into notebooks/, and only drawn faces may be shown there: leave out --data.")
     chapters = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    return execution.execute(chapters, course.folder / "notebooks", save=options.save)
+    try:
+        return execution.execute(chapters, course.folder / "notebooks", save=options.save)
+    except checkpoints.CheckpointError as error:  # a notebook that cannot be written
+        sys.exit(str(error))
 
 
 def test(_, arguments):
@@ -132,8 +150,10 @@ def test(_, arguments):
 
 def lab(_, arguments):
     """open JupyterLab on the first notebook; further arguments go to it (--no-browser, --port ...)"""
+    from lib import lab
+
     first = next(NOTEBOOKS.glob("00_*.ipynb"), NOTEBOOKS)
-    return subprocess.call([sys.executable, "-m", "jupyterlab", str(first.relative_to(ROOT)), *arguments], cwd=ROOT)
+    return subprocess.call([sys.executable, "-m", "jupyterlab", *lab.options(first), *arguments], cwd=ROOT)
 
 
 def study(_, arguments):
@@ -210,18 +230,21 @@ def main(arguments):
         os.environ["COURSE_PROFILE"] = options.profile
     data = options.data or os.environ.get("COURSE_DATA")
     if data:
-        os.environ["COURSE_DATA"] = data if data == "toy" else str(Path(data).expanduser().resolve())
+        os.environ["COURSE_DATA"] = data if data == "toy" else os.path.realpath(os.path.expanduser(data))
 
     if options.command is doctor:  # it must also start where nothing else does
         python = sys.executable if installed_here() or not VENV_PYTHON.exists() else str(VENV_PYTHON)
     else:
         python = set_up()
     if python == sys.executable or in_venv():
+        settle()
         return options.command(options, rest)
     return subprocess.call([python, __file__, *arguments])
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # a terminal or file that knows no é shall get a ?
+        stream.reconfigure(errors="replace")
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

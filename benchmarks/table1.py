@@ -1,6 +1,7 @@
 """Table 1 in our frame: quality, obedience and cost of every generator. Writes data/results/table1.csv and cost.csv.
 
     python benchmarks/table1.py --profile laptop --data toy --seeds 0 1 2
+    python benchmarks/table1.py --profile laptop --data toy --systems IcGAN     # a row more, and no cost
 
 Trains what is missing into the run's folder, seed by seed, and may be stopped and started again at any time. The seed
 is that of the compared systems and of our Φ; encoder, decoder and classifier are those of seed 0 for all of ours. While
@@ -18,7 +19,7 @@ import torch
 
 from lib import checkpoints, config, data, models, oracle, stages, training
 from lib.attributes import CELEBA, celeba_statistics
-from lib.baselines import cost
+from lib.baselines import cost, icgan
 from lib.baselines.systems import SYSTEMS
 from lib.study import comparison
 
@@ -32,14 +33,17 @@ OURS = {"ours, autoencoder": "autoencoder", "ours, classifier": "classifier", "o
 # --- Quality and obedience --------------------------------------------------------------------------------------------
 
 
-def table1(run, faces, seed):
-    """A row per reference and per generator, each in table1.csv as soon as it is there."""
+def table1(run, faces, seed, systems=None):
+    """A row per reference and per generator, or for the generators `systems` alone, each in table1.csv as soon as it is
+    there."""
     judge = oracle.oracle(run, faces)
     frame = comparison.Frame(run, faces, judge)
     recipe = run.recipe(n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name)
-    for name, (generate, own) in comparison.references(run, faces).items():
+    references = {} if systems else comparison.references(run, faces)
+    for name, (generate, own) in references.items():
         keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
-    for name, obtain in comparison.GENERATORS.items():
+    for name in systems or comparison.GENERATORS:
+        obtain = comparison.GENERATORS[name]
         with watched(run, faces, frame, name):
             trained = last_stage(run, faces, name, seed)
         if "obedience" not in trained.log:
@@ -101,15 +105,24 @@ def images_until(trained, level):
 # --- Cost -------------------------------------------------------------------------------------------------------------
 
 
+def phases(system, profile):
+    """The trainings that a system's consists of, name -> config: one, but for IcGAN, whose encoders come after."""
+    settings = SYSTEMS[system].module.PROFILES[profile.name]
+    if SYSTEMS[system].module is icgan:
+        return {f"{system}, {name}": phase for name, phase in icgan.phases(settings).items()}
+    return {system: settings}
+
+
 class Endless:
     """The training of a system, or of a stage of ours, at a profile's size: untrained networks, noise for faces, and a
     loop without end. One `turn` is a step of the player that moves least often, with the others' steps before it."""
 
     def __init__(self, name, profile, attributes, most=None):
         """`most` is the largest batch to take: the operations of an image hardly depend on it."""
-        if name in SYSTEMS:
-            module = SYSTEMS[name].module
-            settings, new_state, train = module.PROFILES[profile.name], module.new_state, module.train
+        system = name.split(", ")[0]
+        if system in SYSTEMS:
+            module, settings = SYSTEMS[system].module, phases(system, profile)[name]
+            new_state, train = module.new_state, module.train
         else:
             stage = OURS[name]
             settings, new_state = getattr(profile, stage), getattr(training, f"{stage}_state")
@@ -143,14 +156,19 @@ class Endless:
             self.turn()
         return counter.flops / self.images / 1e9
 
+    def weights(self):
+        """Number of weights that learn in a turn; known after one."""
+        return sum(p.numel() for p in self.state.modules.parameters() if p.grad is not None)
+
     def trained_images(self, faces):
         """How many images the whole training takes on so many faces."""
         return training.steps_of(self.config, faces) * self.config.batch_size
 
 
 def cost_table(run, faces):
-    """A row per system and per stage of ours, in cost.csv: what training costs, and how long it takes to obey."""
-    loops = {name: Endless(name, run.profile, faces.names) for name in (*OURS, *SYSTEMS)}
+    """A row per system, and per stage if it has several, in cost.csv: the price of training, and of obedience."""
+    of_systems = {system: list(phases(system, run.profile)) for system in SYSTEMS}
+    loops = {name: Endless(name, run.profile, faces.names) for name in (*OURS, *sum(of_systems.values(), []))}
     gflop = {name: loop.gflop() for name, loop in loops.items()}  # and warms up
     seconds = {name: [] for name in loops}
     for _ in range(REPETITIONS):  # turn by turn, so that all share the machine's good and bad moments
@@ -167,7 +185,7 @@ def cost_table(run, faces):
         paper = Endless(name, config.PROFILES["paper"], CELEBA, most=4)
         published, images = paper.gflop(), paper.trained_images(celeba_statistics("train")[0])
         rows[name] = {
-            "weights": sum(map(cost.parameters, loop.state.modules.values())), "gflop_per_image": gflop[name],
+            "weights": loop.weights(), "gflop_per_image": gflop[name],
             "images_per_second": 1 / middle, "images_per_second_low": 1 / high, "images_per_second_high": 1 / low,
             "gflop_per_second": gflop[name] / middle, "images_trained": trained, "seconds": trained * middle,
             "published_gflop_per_image": published, "published_tflop": published * images / 1e3,
@@ -175,15 +193,29 @@ def cost_table(run, faces):
         for level in OBEYS:
             obeyed = trained if first_stage else until.get(f"{level:.2f}", {}).get(name, np.nan)
             rows[name][f"seconds_until_{level:.2f}"] = obeyed * middle
-    ours = pd.DataFrame([rows[name] for name in OURS])
-    sums = ours.filter(regex="^(weights|images_trained|seconds.*|published_tflop)$").sum(skipna=False)
-    rows["ours, all stages"] = sums.to_dict()
+    staged = {system: names for system, names in of_systems.items() if len(names) > 1}
+    for whole, names in (staged | {"ours, all stages": list(OURS)}).items():
+        stages_of_it = pd.DataFrame([rows[name] for name in names])
+        sums = stages_of_it.filter(regex="^(weights|images_trained|seconds.*|published_tflop)$").sum(skipna=False)
+        rows[whole] = sums.to_dict()
+    for system, names in staged.items():
+        for level, obeyed in until.items():
+            rows[system][f"seconds_until_{level}"] = seconds_until(obeyed.get(system, np.nan), [rows[n] for n in names])
     recipe = run.recipe(
         n_train=n_train, size=faces.size, attributes=len(faces.names), repetitions=REPETITIONS,
         threads=torch.get_num_threads(), torch=torch.__version__, convolution_gflop_per_second=rates["convolution"],
     )  # fmt: skip
     for name, row in rows.items():
         keep("cost", run, {"system": name} | row | recipe)
+
+
+def seconds_until(images, stages_of_it):
+    """Seconds that the first `images` of a training in stages take, each at the price of its stage; NaN for NaN."""
+    seconds, left = 0.0, images
+    for stage in stages_of_it:
+        seconds += np.minimum(left, stage["images_trained"]) * stage["seconds"] / stage["images_trained"]
+        left = np.maximum(left - stage["images_trained"], 0)
+    return seconds
 
 
 def until_obeying(run):
@@ -230,11 +262,13 @@ if __name__ == "__main__":
     parser.add_argument("--profile")
     parser.add_argument("--data")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the cost alone")
+    parser.add_argument("--systems", nargs="+", choices=list(comparison.GENERATORS), help="these alone, without cost")
     options = parser.parse_args()
     course = config.start(options.profile, options.data)
     people = data.load(course)
     for one in options.seeds:
-        table1(course, people, one)
+        table1(course, people, one, options.systems)
         publish(course)
-    cost_table(course, people)
-    publish(course)
+    if not options.systems:
+        cost_table(course, people)
+        publish(course)

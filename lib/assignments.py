@@ -66,7 +66,7 @@ def write():
         after = exercises.put_into(copy.deepcopy(before), sheet)
         if after != before:
             execution.write(after, path)
-            print(f"{path.relative_to(ROOT)} now holds its source's exercises; its outputs want a new run")
+            print(f"{path.relative_to(ROOT)} now holds the exercises of its source")
 
 
 def build(folder=ROOT / "build", sheets=None):

@@ -60,7 +60,8 @@ def cooccurrence(a):
 def compositions(a, names, k):
     """Number of faces for every combination of `k` attributes (Fig. 1: k=3, Fig. 5: k=2).
 
-    Returns a DataFrame with columns `attributes` (tuple of k names) and `count`, largest count first.
+    Returns a DataFrame with columns `attributes` (tuple of k names) and `count`, largest count first; empty where there
+    are fewer than `k` attributes.
     """
     a = np.asarray(a, dtype=bool)
     packed = np.packbits(a, axis=0)  # (N/8, A): a face costs a bit, so CelebA's 9,880 triples take seconds
@@ -68,7 +69,7 @@ def compositions(a, names, k):
     for columns in combinations(range(a.shape[1]), k):
         both = np.bitwise_and.reduce(packed[:, columns], axis=1)
         rows.append((tuple(names[i] for i in columns), int(np.bitwise_count(both).sum())))
-    table = pd.DataFrame(rows, columns=["attributes", "count"])
+    table = pd.DataFrame(rows, columns=["attributes", "count"]).astype({"count": np.int64})  # of an empty one, too
     return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
 

@@ -7,9 +7,13 @@ import json
 import os
 import pickle
 import tempfile
+import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -92,6 +96,27 @@ def load_weights(folder, module):
             f"or delete {folder} and train anew. {error}"
         ) from error
     return module
+
+
+def load_table(path, default=None, **how):
+    """The CSV file `path` as a DataFrame, `how` going to pandas, or `default` where there is none.
+
+    Raises CheckpointError if it is damaged."""
+    try:
+        return pd.read_csv(path, **how)
+    except FileNotFoundError:
+        return default
+    except ValueError as error:  # of pandas: no columns, a line too long, not UTF-8
+        raise CheckpointError(f"{path} is damaged ({error}); delete it and run again") from error
+
+
+def load_arrays(path):
+    """The arrays of the .npz file `path` as a dict. Raises CheckpointError if it is damaged."""
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete it and run again to make it anew") from error
 
 
 def save_state(path, state):

@@ -5,6 +5,7 @@ COURSE_DATA     toy (default) or a folder of faces (see lib/data.py for the layo
 COURSE_RUNS     where results go, default `runs/` in the repository
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,18 +16,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How many faces of each split are used (None: all) and their height and width in pixels."""
+    """How many faces of each split are used (None: all) and their height and width in pixels.
+
+    `least` faces a split must hold: as many as profile `ci` takes, with which every notebook is tested.
+    """
 
     size: int = 64
     train: int | None = None
     val: int | None = None
     test: int | None = None
+    least: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("train", "val", "test"), 1))
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class AutoencoderConfig:
     filters: int = 64  # n: filters at full resolution; they grow linearly, n, 2n, 3n, 4n
     embedding: int = 64  # Z
     critic_filters: int = 64
-    adversarial: str = "began"  # or "log": Eq. 5 as printed
+    adversarial: str = "began"  # or "log": a usual GAN's log loss of images; Eq. 5 prints one of embeddings
     weight_adversarial: float = 0.1
     squared: bool = False  # L2 in place of Eq. 4's L1
     weight_feature: float = 0.0  # of the loss in the first features of a frozen classifier; 0: the paper's
@@ -135,10 +141,11 @@ class Profile:
     minutes: dict[str, float] = field(default_factory=dict)
 
 
+LEAST = {"train": 256, "val": 64, "test": 64}
 PROFILES = {
     "ci": Profile(  # every cell runs, nothing is meaningful
         "ci",
-        DataConfig(size=32, train=256, val=64, test=64),
+        DataConfig(size=32, **LEAST, least=LEAST),
         AutoencoderConfig(size=32, filters=4, critic_filters=4, weight_feature=1.0, epochs=1),
         ClassifierConfig(size=32, filters=4, noise=0.3, nudge=0.02, epochs=1),
         MappingConfig(size=32, filters=4, noise=0.3, epochs=1, halvings=4),
@@ -149,7 +156,7 @@ PROFILES = {
     ),
     "laptop": Profile(  # a student sees it work
         "laptop",
-        DataConfig(size=32, train=8000, val=1000, test=2000),
+        DataConfig(size=32, train=8000, val=1000, test=2000, least=LEAST),
         AutoencoderConfig(
             size=32, filters=16, embedding=256, critic_filters=8, weight_feature=1.0, epochs=8, learning_rate=1e-3
         ),
@@ -179,7 +186,7 @@ PROFILES = {
     ),
     "paper": Profile(  # the paper's sizes
         "paper",
-        DataConfig(),
+        DataConfig(least=LEAST),
         AutoencoderConfig(),
         ClassifierConfig(),
         MappingConfig(),
@@ -200,8 +207,8 @@ class Run:
 
     @property
     def data_name(self):
-        """The source in one word, as it stands in result tables."""
-        return self.source if self.source == "toy" else Path(self.source).name
+        """The source in one word, as it stands in result tables: see `name_of`."""
+        return self.source if self.source == "toy" else self.folder.parent.name
 
     def recipe(self, **more):
         """Columns that tell how a number came about: data, profile, seed, device, commit, and `more`."""
@@ -225,9 +232,9 @@ def start(profile=None, data=None, seed=0, show=True):
         raise ValueError(f"COURSE_PROFILE is {name!r}; choose one of: {', '.join(PROFILES)}")
     source = os.environ.get("COURSE_DATA") or data or "toy"
     if source != "toy":
-        source = str(Path(source).expanduser().resolve())
+        source = os.path.realpath(os.path.expanduser(source))  # unlike pathlib's they raise nothing
     runs = Path(os.environ.get("COURSE_RUNS") or ROOT / "runs")
-    run = Run(PROFILES[name], source, seed, runs / (source if source == "toy" else Path(source).name) / name)
+    run = Run(PROFILES[name], source, seed, runs / name_of(source, runs) / name)
     if show:
         faces = run.profile.data
         count = "all" if faces.train is None else f"{faces.train:,}"
@@ -238,7 +245,29 @@ def start(profile=None, data=None, seed=0, show=True):
             f"machine  {run.recipe()['device']}, {torch.get_num_threads()} threads, "
             f"Python {platform.python_version()}, torch {torch.__version__}"
         )
+        if run.data_name not in (source, Path(source).name):
+            print(f"results  in {run.folder.parent}, as another folder of faces is called {Path(source).name!r}, too")
     return run
+
+
+def name_of(source, runs):
+    """The name of a source below the folder `runs` and in result tables: "toy", or the last part of a folder's path.
+
+    The file `source.txt` in `runs/<name>/` remembers whose name it is. Another folder that ends in the same word, and
+    one called `toy`, carries eight digits of its path with it.
+    """
+    name = Path(source).name or "faces"  # the root of a disk has none
+    if source == "toy":
+        return name
+    owner = runs / name / "source.txt"
+    with contextlib.suppress(OSError):  # nothing can be written: that is told where something has to be
+        if name != "toy" and Path(source).is_dir():
+            owner.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(owner.with_suffix(".lock")):
+                if not owner.exists():
+                    owner.write_text(source, encoding="utf-8")
+    is_taken = name == "toy" or (owner.is_file() and owner.read_text(encoding="utf-8").strip() != source)
+    return f"{name}-{digest(source)}" if is_taken else name
 
 
 def digest(*parts):
@@ -249,10 +278,14 @@ def digest(*parts):
 
 def commit():
     """Short hash of the checked-out commit, with `+` when files differ from it; "unknown" outside a checkout."""
+    if not (ROOT / ".git").exists():  # git would look further up, and may find somebody else's
+        return "unknown"
+    # Within a hook of git's its variables name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         text = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
         )  # fmt: skip
         return text.stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -24,6 +24,7 @@ from lib.tables import DataError
 
 TOY_STARTS = {"train": 0, "val": 10_000_000, "test": 20_000_000}  # far apart: more train faces leave the others alone
 TOY_BATCH = 500
+MIN_ATTRIBUTES = 2
 DRAWING = [
     *sorted(Path(toyfaces.__file__).parent.glob("*.py")),
     attributes.STATISTICS,
@@ -88,24 +89,43 @@ def load(run):
     """The faces of a run: its source at its profile's size, with as many of each split as the profile asks for.
 
     Fewer are taken evenly from all there are, always the same ones. Prints what there is.
-    Raises DataError when a split is empty or the source cannot be read.
+    Raises DataError when the faces do not suffice (`check_enough`) or the source cannot be read.
     """
     data, cache = run.profile.data, run.folder.parent / "cache"
     counts = {split: getattr(data, split) for split in SPLITS}
-    faces = draw(counts, data.size, cache) if run.source == "toy" else read(run.source, data.size, cache)
+    if run.source == "toy":
+        faces = draw(counts, data.size, cache)
+    else:
+        faces = replace(read(run.source, data.size, cache), source=run.data_name)
+    check_enough(run, faces)
     chosen = []
     for split, count in counts.items():
         rows = np.flatnonzero(faces.split == split)
-        if not len(rows):
-            raise DataError(
-                f"{run.source} has no {split} faces; every split needs some: see column `split` in lib/folders.py"
-            )
         if count is not None and count < len(rows):
             rows = rows[np.arange(count) * len(rows) // count]
         chosen.append(rows)
     amounts = ", ".join(f"{len(rows):,} {split}" for split, rows in zip(SPLITS, chosen, strict=True))
     print(f"faces    {amounts}; {len(faces.names)} attributes")
     return faces.take(np.concatenate(chosen))
+
+
+def check_enough(run, faces):
+    """Raise DataError if a split of `faces` (FaceData, or folders.Rows) holds fewer than the profile's `least`, or if
+    they have but one attribute."""
+    least = run.profile.data.least
+    has = {split: int((faces.split == split).sum()) for split in SPLITS}
+    lacking = [f"{n or 'no'} {split} faces" for split, n in has.items() if n < least[split]]
+    if lacking:
+        needed = ", ".join(f"{n} {split}" for split, n in least.items())
+        raise DataError(
+            f"{run.source} has {' and '.join(lacking)}; at least {needed} are needed: add some of these "
+            "(in a CSV of your own the column `split` tells which is which)"
+        )
+    if len(faces.names) < MIN_ATTRIBUTES:
+        raise DataError(
+            f"{run.source} has one attribute, {faces.names[0]}; at least {MIN_ATTRIBUTES} are needed, as balancing "
+            "grants the rarest and takes away the most frequent: add a column to its table"
+        )
 
 
 def with_validation(faces):

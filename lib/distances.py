@@ -23,6 +23,7 @@ try:
 except ImportError:  # a bare machine with a GPU: all distances but FID work there
     pytorch_fid = None
 
+FEWEST = 4  # faces of a set: for 3 nearest neighbours of a face, and for a subset of two
 INCEPTION_SHA256 = "6726825d"  # first digits, as in the name of the file
 
 
@@ -167,9 +168,14 @@ def inception(weights=None):
 def compare(real, generated, extractor, rng):
     """All distances between two sets of features, for a result row. `extractor` is "inception" or "classifier".
 
+    Raises ValueError for fewer than 4 faces in a set: a neighbour's neighbours and both halves of a subset need them.
     Only Inception's distances are called `fid` and `kid`; others carry their extractor in the name. Give two halves of
     the real faces to get the floor.
     """
+    if min(len(real), len(generated)) < FEWEST:
+        raise ValueError(
+            f"{len(real)} real and {len(generated)} generated faces: distances need at least {FEWEST} of each"
+        )
     statistics = [FeatureStatistics().update(features) for features in (real, generated)]
     frechet = frechet_distance(*(value for s in statistics for value in (s.mean, s.covariance)))
     kernel, spread = kernel_distance(real, generated, rng)

@@ -1,7 +1,9 @@
 """Looks over machine, installation and data. Imports the standard library only at the top: the rest may be broken."""
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import tomllib
@@ -34,7 +36,7 @@ def examine(installed):
         "device": device,
         "disk": lambda: disk(gigabytes=2 if installed else 8),
         "runs": runs,
-        "data": data,
+        "data": faces,
         "inception": inception,
         "kernel": kernel,
     }
@@ -69,6 +71,17 @@ def python():
 def install(installed):
     if not installed:
         raise Finding("not installed here in its present form", "python3 course.py run (every command installs first)")
+    places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place not in ("", str(ROOT))]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
+    command = [sys.executable, "-c", "import lib; print(*lib.__path__)"]
+    process = subprocess.run(command, cwd=ROOT / "notebooks", env=environment, capture_output=True, text=True)
+    found = process.stdout.strip()
+    if found and Path(found).resolve() != ROOT / "lib":
+        raise Finding(
+            f"this checkout; but Python finds another package `lib` first, {found}",
+            "course.py passes it by; unset PYTHONPATH before you start Jupyter or a script of the course yourself",
+            harmless=True,
+        )
     return "this checkout, as pyproject.toml asks for it"
 
 
@@ -135,18 +148,21 @@ def runs():
     return f"results go to {folder}"
 
 
-def data():
-    from lib import config, folders
+def faces():
+    from lib import config, data, folders
 
-    source = config.start(show=False).source
-    if source == "toy":
+    run, text = config.start(show=False), ""
+    if run.source == "toy":
         return "toy faces, drawn by the course (--data FOLDER for CelebA or your own)"
     try:
-        layout = folders.find(source)
+        layout = folders.find(run.source)
         rows = layout.rows()
+        text = f"{type(layout).__name__} with {len(rows.files):,} of {rows.listed:,} listed faces, {run.source}"
+        data.check_enough(run, rows)
     except folders.DataError as error:
-        raise Finding(error, "data/README.md shows the folders that the course can read") from error
-    return f"{type(layout).__name__} with {len(rows.files):,} of {rows.listed:,} listed faces, {source}"
+        text = "; but ".join(filter(None, [text, str(error)]))
+        raise Finding(text, "data/README.md shows the folders that the course can read") from error
+    return text
 
 
 def inception():
@@ -164,8 +180,11 @@ def inception():
 def kernel():
     from jupyter_client.kernelspec import KernelSpecManager
 
-    command = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    manager = KernelSpecManager()
+    command, folder = manager.get_kernel_spec("python3").argv[0], manager.find_kernel_specs()["python3"]
     if command != "python" and Path(command).resolve() != Path(sys.executable).resolve():
-        fix = f"{sys.executable} -m ipykernel install --sys-prefix"
-        raise Finding(f"Jupyter's kernel python3 starts {command}, not this environment", fix)
+        text = f"Jupyter's kernel python3 starts {command}, not this environment"
+        if Path(folder).is_relative_to(sys.prefix):
+            raise Finding(text, f"{sys.executable} -m ipykernel install --sys-prefix")
+        raise Finding(text, f"course.py passes it by; where you start Jupyter yourself, remove {folder}", harmless=True)
     return "Jupyter's python3 is this environment"

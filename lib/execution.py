@@ -1,25 +1,37 @@
 """Execute notebooks outside a browser, and store them without what only lives in a kernel."""
 
-import os
 import re
 import sys
 import time
 
 import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from tqdm import tqdm
+from traitlets import default
+
+from lib import checkpoints
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts the kernel of this environment, even where another program has installed one called "python3"."""
+
+    @default("kernel_spec_manager")
+    def _no_installed_ones(self):
+        return KernelSpecManager(kernel_dirs=[])
 
 
 def execute(notebooks, copies, save=False):
     """Execute each of `notebooks` (paths), leave it in the folder `copies`, and replace the original if `save`.
 
     Prints the minutes each took. Stops at the first failing cell with its error, the copy then reaching up to it.
-    Returns the exit code: 0, or 1 after a failure.
+    Returns the exit code: 0, or 1 after a failure. Raises CheckpointError where a notebook cannot be written.
     """
-    copies.mkdir(parents=True, exist_ok=True)
+    checkpoints.writable(copies)
     begin = time.monotonic()
     for path in notebooks:
         start = time.monotonic()
@@ -44,7 +56,8 @@ def execute_one(path):
     with tqdm(total=cells, desc=path.stem, unit="cell", leave=False, disable=None) as progress:
         client = NotebookClient(
             notebook,
-            kernel_name="python3",  # this environment, whatever kernel the notebook was last opened with
+            kernel_manager_class=OwnKernel,
+            kernel_name="python3",  # whatever kernel the notebook was last opened with
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only, not that it talks by TCP
             timeout=None,
             resources={"metadata": {"path": str(path.parent)}},
@@ -78,7 +91,6 @@ def _fleeting(output):
 
 
 def write(notebook, path):
-    """Write a notebook so that `path` never holds half of it."""
-    partial = path.with_name(path.name + ".partial")
-    nbformat.write(notebook, partial)
-    os.replace(partial, path)
+    """Write a notebook so that `path` never holds half of it. Raises CheckpointError, see `checkpoints.atomic`."""
+    with checkpoints.atomic(path) as temporary:
+        nbformat.write(notebook, temporary)

@@ -74,11 +74,17 @@ def autoencoder(reconstruction, adversarial, weight_adversarial, feature=0.0, we
     return total, parts
 
 
-# --- the log-loss game: Eq. 5 (option of the autoencoder) and Eq. 12, 13, 15, 16 ---
+# --- the log-loss game: Eq. 12, 13, 15, 16, and an option of the autoencoder. Eq. 5 has this form, too, but it judges
+# embeddings, and Eq. 3 has the generator raise what it should lower: the option judges images, the usual way ---
 
 
 def discriminator(logits_real, logits_fake):
-    """Eq. 15 and 16, −E[log D(real)] − E[log(1 − D(fake))], from logits (B,)."""
+    """Eq. 15 and 16, −E[log D(real)] − E[log(1 − D(fake))], from logits (B,).
+
+    D sees no labels, although Eq. 12 and 13 print D(x̂|a) and D(ẑ|a): they condition the fake side alone, where D could
+    tell a fake by its being told labels. Sec. III-D gives D no input for them, and whether a face fits its labels is
+    what Eq. 14 asks.
+    """
     return softplus(-logits_real).mean() + softplus(logits_fake).mean()
 
 
@@ -86,9 +92,9 @@ def generator(logits_fake, saturating=False):
     """What the other side minimises, from logits (B,).
 
     −E[log D(fake)], Goodfellow et al.'s way out, pulls hardest where D is sure. saturating=True is E[log(1 − D(fake))],
-    the part of Eq. 5, 12, 13 that reaches the generator, as printed: its gradient fades when D is sure. Φ takes the
-    printed form. It has no noise and no image to work with, so D_conv soon tells its averages from photographs, and the
-    other form then drowns the reconstruction and perceptual losses.
+    the part of Eq. 12, 13 (and of Eq. 5, by its form) that reaches the generator, as printed: its gradient fades when D
+    is sure. Φ takes the printed form. It has no noise and no image to work with, so D_conv soon tells its averages from
+    photographs, and the other form then drowns the reconstruction and perceptual losses.
     """
     return -softplus(logits_fake).mean() if saturating else softplus(-logits_fake).mean()
 

@@ -130,7 +130,7 @@ class MappingFunction(nn.Sequential):
 
 
 class FeatureDiscriminator(nn.Sequential):
-    """D_fc, z -> logit (B,): fully connected 512-512-512-1 with leaky ReLU."""
+    """D_fc, z -> logit (B,), without labels (`losses.discriminator`): fully connected 512-512-512-1, leaky ReLU."""
 
     def __init__(self, embedding, width=512):
         layers = []
@@ -179,7 +179,8 @@ def flat_features(size, filters):
 
 
 class ImageDiscriminator(nn.Sequential):
-    """D_conv, x -> logit (B,): five 4x4 stride-2 convolutions, ReLU, then a fully connected output."""
+    """D_conv, x -> logit (B,), without labels (`losses.discriminator`): five 4x4 stride-2 convolutions, ReLU, then a
+    fully connected output."""
 
     def __init__(self, size, filters):
         super().__init__(

@@ -245,7 +245,8 @@ class Live:
 def long_tail(table, title, marked=FIGURE_1):
     """Fig. 1: the number of faces of every composition, largest first.
 
-    `table` is what attributes.compositions gives. Compositions in `marked` that it holds are named in the figure.
+    `table` is what attributes.compositions gives, empty where there are fewer attributes than a composition takes.
+    Compositions in `marked` that it holds are named in the figure.
     """
     fig, ax = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
     count = table["count"].to_numpy()
@@ -260,7 +261,7 @@ def long_tail(table, title, marked=FIGURE_1):
             ax.plot(rank[i], count[i], "o", color=colour)
             ax.annotate(text, (rank[i], count[i]), (14, 12), textcoords="offset points", color=colour)
     ax.set(title=title, xlabel="compositions, from frequent to rare", ylabel="number of faces")
-    ax.set(xlim=(1 - 0.01 * len(rank), len(rank)), ylim=(0, 1.2 * max(count[0], 1)))
+    ax.set(xlim=(1 - 0.01 * len(rank), max(len(rank), 2)), ylim=(0, 1.2 * count.max(initial=1)))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter("{x:,.0f}")
     return fig

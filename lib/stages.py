@@ -81,8 +81,7 @@ def load(folder):
             "train it anew, or take the version that wrote it"
         ) from error
     model = checkpoints.load_weights(folder, build(settings))
-    log = folder / "log.csv"
-    return Trained(models.frozen(model), settings, pd.read_csv(log) if log.exists() else pd.DataFrame(), folder)
+    return Trained(models.frozen(model), settings, checkpoints.load_table(folder / "log.csv", pd.DataFrame()), folder)
 
 
 def autoencoder(run, faces, watch=None, **changes):
@@ -192,8 +191,9 @@ def train(folder, stage, accelerator, state, loop, steps, watch=None):
                 row = {"step": state.step} | {name: value.item() for name, value in record.items()}
                 row["learning_rate"] = state.optimizers["model"].param_groups[0]["lr"]
                 to_save = first and time.monotonic() - last_saved > SAVE_EVERY
-                # A loss tells of the weights before its step; a state is saved only when those after it are good, too.
-                if not all(map(np.isfinite, row.values())) or (to_save and not finite(state.modules)):
+                # A loss tells of the weights before its step; what is saved must be good after it, too.
+                to_keep = to_save or state.step == steps
+                if not all(map(np.isfinite, row.values())) or (to_keep and not finite(state.modules)):
                     raise TrainingError(
                         f"{stage}: a loss or a weight is no longer finite at step {state.step} ({row}). "
                         f"The last good state is kept in {folder}; lower learning_rate in lib/config.py"
@@ -212,8 +212,8 @@ def train(folder, stage, accelerator, state, loop, steps, watch=None):
 
 
 def finite(module):
-    """Whether all weights of a module are finite."""
-    return all(p.isfinite().all() for p in module.parameters())
+    """Whether all weights and buffers of a module are finite."""
+    return all(tensor.isfinite().all() for tensor in module.state_dict().values())
 
 
 if __name__ == "__main__":

@@ -56,8 +56,9 @@ class TrainingState:
 
 
 def new_accelerator():
-    """Device, precision and processes by Hugging Face accelerate; bfloat16 only where a GPU computes in it."""
-    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    """Device, precision and processes by Hugging Face accelerate; bfloat16 only where a GPU computes in it, not where
+    it is emulated, as on NVIDIA's before Ampere."""
+    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     # Unless it is told that the CPU is meant, accelerate leaves several processes without a GPU alone, each by itself.
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="bf16" if bf16 else "no")
 

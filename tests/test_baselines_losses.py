@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import batch_norm, instance_norm, layer_norm
 from torch.testing import assert_close
 
-from lib.baselines import attgan, dcgan, relgan, stargan
+from lib.baselines import attgan, dcgan, icgan, relgan, stargan
 from lib.baselines.cost import parameters
 
 MILLIONS = {  # generator, critic at 64x64 and the number of attributes that was published or counted in published code
@@ -16,6 +16,7 @@ MILLIONS = {  # generator, critic at 64x64 and the number of attributes that was
     "attgan": (attgan.Generator, (64, 64, 13), attgan.Critic, (64, 64, 1024, 13), 43.46, 19.55),
     "attgan, 40": (attgan.Generator, (64, 64, 40), attgan.Critic, (64, 64, 1024, 40), 44.12, 19.58),
     "dcgan": (dcgan.NoiseGenerator, (64, 64, 100), dcgan.Discriminator, (64, 64), 3.58, 2.77),
+    "icgan": (icgan.IcGAN, (64, 64, 32, 512, 100, 40), icgan.Discriminator, (64, 64, 40), 25.38, 2.85),
 }
 
 
@@ -253,3 +254,65 @@ def test_dcgan_starts_small_and_its_sample_is_fixed_by_the_seed():
     model = generator.eval()
     assert torch.equal(dcgan.sample(model, 3, 1), dcgan.sample(model, 3, 1))
     assert not torch.equal(dcgan.sample(model, 3, 1), dcgan.sample(model, 3, 2))
+
+
+# --- IcGAN ------------------------------------------------------------------------------------------------------------
+
+
+def test_icgan_discriminator_loss_refuses_wrong_labels_and_fakes():
+    def discriminator(x, b):
+        return x.mean(dim=(1, 2, 3)) + 2 * b[:, 0]
+
+    x, x_fake = flat_faces(0.5, -0.5), flat_faces(0.25, 1.0)
+    a, wrong, b = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0], [1.0]])
+    value = icgan.discriminator_loss(discriminator, x, a, wrong, x_fake, b)
+    log = lambda logit: torch.nn.functional.logsigmoid(torch.tensor(logit)).item()  # noqa: E731
+    real = -(log(0.5 + 2) + log(-0.5)) / 2
+    refused_labels = -(log(-0.5) + log(-(-0.5 + 2))) / 2  # log(1 − D) of a logit is log D of the opposite one
+    refused_fakes = -(log(-(0.25 + 2)) + log(-(1.0 + 2))) / 2
+    assert value.item() == pytest.approx(real + 0.5 * refused_labels + 0.5 * refused_fakes)
+
+
+def test_icgan_encoder_losses():
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor(1.0))
+
+        def decode(self, z, b):
+            return self.weight * flat_faces(*(z[:, 0] + b[:, 0]).tolist())
+
+        def encoder_z(self, x):
+            return x.mean(dim=(1, 2, 3))[:, None].expand(-1, 2)
+
+        def encoder_y(self, x):
+            return 3 * x.mean(dim=(1, 2, 3))[:, None]
+
+    x, a = flat_faces(0.5, -0.5), torch.tensor([[1.0], [0.0]])
+    z, b = torch.tensor([[1.0, 0.0], [2.0, 2.0]]), torch.tensor([[0.0], [1.0]])
+    parts = icgan.encoder_losses(Model(), x, a, z, b)
+    assert_close(parts["encoder_z"], torch.tensor((0.0 + 1.0 + 1.0 + 1.0) / 4))  # faces 1 and 3 for z = (1, 0), (2, 2)
+    assert_close(parts["encoder_y"], torch.tensor(((1.5 - 1) ** 2 + (-1.5 + 1) ** 2) / 2))  # labels of 1 and −1
+    assert not parts["encoder_z"].requires_grad  # nothing of it reaches the generator
+
+
+def test_icgan_labels_enter_as_minus_and_plus_one():
+    model, seen = icgan.IcGAN(32, 2, 2, 4, 3, 2).eval(), []
+    model.generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    z, b = torch.full((1, 3), 0.5), torch.tensor([[1.0, 0.0]])
+    model.decode(z, b)
+    assert torch.equal(seen[0], torch.tensor([[0.5, 0.5, 0.5, 1.0, -1.0]]))
+    discriminator = icgan.Discriminator(32, 2, 2).eval()
+    discriminator.second.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    discriminator(torch.zeros(1, 3, 32, 32), b)
+    assert torch.equal(seen[1], torch.tensor([[1.0, -1.0]]))
+
+
+def test_icgan_encodes_a_face_into_noise_and_labels():
+    model = icgan.IcGAN(32, 2, 2, 4, 3, 2).eval()
+    torch.nn.init.zeros_(model.encoder_y[-1].weight)
+    model.encoder_y[-1].bias.data = torch.tensor([0.2, -0.1])
+    x = torch.rand(1, 3, 32, 32)
+    z, a = model.encode(x)
+    assert torch.equal(z, model.encoder_z(x)) and a.tolist() == [[1.0, 0.0]]
+    assert torch.equal(model(x, a), model.decode(z, a))

@@ -9,18 +9,23 @@ import torch
 from accelerate import Accelerator
 
 from lib import config, stages
-from lib.baselines import attgan, dcgan, relgan, stargan
+from lib.baselines import attgan, dcgan, icgan, relgan, stargan
 from lib.data import FaceData
 
 NAMES = ("Black_Hair", "Blond_Hair", "Male", "Smiling", "Young")
 SYSTEMS = {  # stage: (module, entry, changes that make it tiny)
     "dcgan_labels": (dcgan, dcgan.from_labels, {"filters": 2, "decoder_filters": 2, "embedding": 4}),
     "dcgan_noise": (dcgan, dcgan.from_noise, {"filters": 2, "noise": 4}),
+    "icgan": (
+        icgan,
+        icgan.icgan,
+        {"filters": 2, "encoder_filters": 2, "features": 4, "noise": 4, "encoder_share": 0.25, "epochs": 1},
+    ),
     "stargan": (stargan, stargan.stargan, {"filters": 2, "blocks": 1, "critic_filters": 2, "n_critic": 2}),
     "attgan": (attgan, attgan.attgan, {"filters": 2, "critic_filters": 2, "features": 4, "n_critic": 2}),
     "relgan": (relgan, relgan.relgan, {"filters": 2, "blocks": 1, "critic_filters": 2}),
 }
-EDITORS = ("stargan", "attgan", "relgan")
+EDITORS = ("icgan", "stargan", "attgan", "relgan")
 every_system = pytest.mark.parametrize("stage", SYSTEMS)
 
 
@@ -191,6 +196,32 @@ def test_stages_keep_what_was_trained(faces, stage, tmp_path, monkeypatch):
     assert same(trained.model.state_dict().values(), again.model.state_dict().values())
     assert not again.model.training and stages.load(trained.folder).config == trained.config
     assert again.log["step"].iloc[-1] == 2
+
+
+def test_icgan_trains_its_encoders_last_and_leaves_the_generator_alone_meanwhile(accelerator):
+    state, steps = loop("icgan", accelerator, settings=settings_of("icgan", epochs=2, encoder_share=0.5))
+    model = state.modules["model"]
+
+    def parts():
+        return {name: copy.deepcopy(module.state_dict()) for name, module in model.named_children()}
+
+    seen, records = [parts()], []
+    for record in steps:
+        seen.append(parts())
+        records.append(sorted(record))
+    assert records == [["discriminator", "generator"]] * 2 + [["encoder_y", "encoder_z"]] * 2
+    expected = [["generator"]] * 2 + [["encoder_z", "encoder_y"]] * 2
+    for before, after, moved in zip(seen[:-1], seen[1:], expected, strict=True):
+        changed = [name for name in before if not same(before[name].values(), after[name].values())]
+        assert changed == moved  # the statistics of batch norm included
+
+
+def test_icgan_encoders_learn_to_invert_the_generator(accelerator):
+    settings = settings_of("icgan", epochs=60, encoder_share=1.0, batch_size=8, encoder_learning_rate=1e-2)
+    records = list(loop("icgan", accelerator, settings=settings)[1])
+    for name in ("encoder_z", "encoder_y"):
+        values = [record[name].item() for record in records]
+        assert np.mean(values[-5:]) < 0.9 * np.mean(values[:5]), name
 
 
 @every_system

@@ -1,14 +1,18 @@
 """The book: made without a network and without a warning; what it links to is there; what it adds to its sources."""
 
+import io
 import re
 import socket
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import browser
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
+from PIL import Image
 
 from lib import book, exercises
 
@@ -17,9 +21,8 @@ NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 EQUATIONS = book.equations()
 START = ROOT / "notebooks" / "00_start.ipynb"
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::PendingDeprecationWarning", "ignore::DeprecationWarning"
-)  # Sphinx's own
+#: What Sphinx and its extensions say of each other's future is no matter of the book.
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning", "ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +147,122 @@ def test_a_solution_goes_below_the_cell_of_its_exercise():
         folded = below[f"exercise-{exercise.number}"]
         assert f"Solution {exercise.number}\n" in folded and exercise.solution in folded
     assert nbformat.validate(notebook) is None
+
+
+# --- In a browser -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with browser.served(site) as address:
+        yield address
+
+
+@pytest.fixture
+def opened(page, address):
+    """Opens a page of the book, formulas included, and returns the tab."""
+
+    def open_page(name):
+        page.goto(f"{address}/{name}")
+        page.evaluate("window.MathJax?.startup?.promise")
+        return page
+
+    return open_page
+
+
+def dark_pixels(tab, selector):
+    """How many pixels of the first visible match are dark, on a light page."""
+    picture = Image.open(io.BytesIO(tab.locator(selector).first.screenshot())).convert("L")
+    return int((np.asarray(picture) < 128).sum())
+
+
+def test_search_finds_a_term_and_leads_to_it(page, address):
+    tab = page
+    tab.goto(address)  # which leads on to the first page
+    tab.wait_for_url("**/book/index.html")
+    tab.get_by_role("textbox", name="Search").fill("saturates")
+    tab.keyboard.press("Enter")
+    found = tab.locator("#search-results li a")
+    found.first.wait_for()
+    assert any("The mapping function" in title for title in found.all_text_contents())
+    found.filter(has_text="The mapping function").first.click()
+    tab.wait_for_url("**/04_mapping.html*")
+    assert tab.get_by_role("heading", level=1).inner_text().startswith("4 · The mapping function")
+
+
+def test_formulas_are_rendered(opened):
+    tab = opened("notebooks/04_mapping.html")
+    inline, displayed = tab.locator("mjx-container:not([display])"), tab.locator('mjx-container[display="true"]')
+    assert inline.count() > 20 and displayed.count() >= 5
+    assert tab.locator("mjx-merror").count() == 0
+    assert "$" not in tab.locator("#section-1, section section p").first.inner_text()
+    assert dark_pixels(tab, 'mjx-container[display="true"]') > 300  # its letters
+    tab.locator("a[href='#equation-17']").first.click()
+    assert tab.locator("#equation-17 + .math, .math#equation-17, #equation-17 .math").first.is_visible()
+
+
+def test_a_solution_is_folded_and_opens(opened):
+    tab = opened("notebooks/02_autoencoder.html")
+    solution = tab.locator("details.admonition").first
+    code = solution.locator("pre").first
+    assert not code.is_visible()
+    solution.locator("summary").press("Enter")
+    assert code.is_visible() and code.inner_text().strip()
+
+
+def test_no_page_scrolls_sideways_on_a_phone(opened, pages, site, page):
+    page.set_viewport_size(browser.PHONE)
+    elsewhere = {site / "index.html", *(site / "explorer").rglob("*.html")}  # leads on; has tests of its own
+    names = [path.relative_to(site).as_posix() for path in pages.keys() - elsewhere]
+    assert len(names) > 10
+    wide = {name: browser.overflow(opened(name)) for name in names}
+    assert {name: pixels for name, pixels in wide.items() if pixels > 0} == {}
+
+
+@pytest.mark.parametrize(
+    "name, scheme",
+    [
+        ("book/index", "light"),
+        ("book/index", "dark"),
+        ("notebooks/05_augmentation", "light"),
+        ("notebooks/reference/equations", "dark"),
+        ("book/balancing", "light"),
+        ("book/losses", "dark"),
+    ],
+)
+def test_no_page_shuts_out_a_reader(opened, page, name, scheme):
+    page.emulate_media(color_scheme=scheme)
+    assert browser.violations(opened(f"{name}.html")) == []
+
+
+def test_the_balancing_player_plays(opened):
+    tab = opened("book/balancing.html")
+    said = tab.locator("#balancing [role=status]")
+    rarest = tab.locator("#balancing .bar span").last
+
+    def length():
+        tab.wait_for_timeout(300)  # the bar takes 150 ms to its new length
+        return rarest.bounding_box()["width"]
+
+    start = length()
+    tab.locator("#balancing input").press("End")  # by keyboard
+    assert said.inner_text().startswith("8,000 new label vectors") and length() > 5 * start
+    tab.get_by_label("Strategy").select_option("random doubling")
+    assert length() < tab.locator("#balancing .bar span").first.bounding_box()["width"] / 5
+    tab.get_by_role("button", name="back").click()
+    assert not said.inner_text().startswith("8,000")
+
+    tab.get_by_role("button", name="play").click()
+    tab.wait_for_function(
+        "document.querySelector('#balancing input').value === document.querySelector('#balancing input').max"
+    )
+    assert said.inner_text().startswith("8,000") and tab.get_by_role("button", name="play").is_visible()
+
+
+def test_the_loss_mixer_shows_one_choice(opened):
+    tab = opened("book/losses.html")
+    shown = tab.locator("#losses table:visible")
+    assert shown.count() == 1 and "All five losses" in shown.inner_text()
+    tab.get_by_label("nothing").press("ArrowUp")  # round to the last one
+    assert shown.count() == 1 and "Without the perceptual loss" in shown.inner_text() and "worse" in shown.inner_text()
+    assert shown.locator(".track i").first.bounding_box()["width"] >= 3

@@ -1,6 +1,7 @@
 """The entrance: set-up that recovers, options that reach the kernels, and one truth about dependencies."""
 
 import ast
+import io
 import itertools
 import os
 import re
@@ -133,6 +134,8 @@ def calls(monkeypatch):
     calls = []
     monkeypatch.setattr(course, "set_up", lambda: sys.executable)
     monkeypatch.setattr(course.subprocess, "call", lambda command, **_: calls.append(command) or 0)
+    for name in ("PYTHONPATH", "JUPYTER_PATH", "HOME", "PYTHONIOENCODING"):  # which `settle` may change
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setenv("COURSE_PROFILE", "ci")
     monkeypatch.setenv("COURSE_DATA", "toy")
     return calls
@@ -238,3 +241,84 @@ def test_entrance_starts_without_any_package():
     )
     commands = "run test lab study bench explorer book assignments doctor".split()
     assert all(command in imports.stdout for command in commands)
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Sets variables of the environment, lets course.py settle them, and returns it."""
+
+    def settled(**variables):
+        for name in ("PYTHONPATH", "JUPYTER_PATH", "HOME", "PYTHONIOENCODING"):
+            monkeypatch.setenv(name, str(variables.get(name, os.environ.get(name, ""))))
+        course.settle()
+        return os.environ
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return settled
+
+
+@pytest.mark.parametrize("foreign", ["lib/__init__.py", "lib/other.py", "lib.py"])
+def test_kernels_find_the_lib_of_this_checkout_before_any_other(settled, tmp_path, foreign):
+    (tmp_path / foreign).parent.mkdir(exist_ok=True)
+    (tmp_path / foreign).touch()
+    environment = settled(PYTHONPATH=tmp_path)
+    code = "import lib, sys; print(lib.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=course.NOTEBOOKS, env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == str(course.ROOT / "lib" / "__init__.py")
+    assert environment["PYTHONPATH"].split(os.pathsep) == [str(course.ROOT), str(tmp_path)]
+    assert settled(PYTHONPATH=environment["PYTHONPATH"])["PYTHONPATH"].count(str(course.ROOT)) == 1
+
+
+def test_this_environments_kernel_comes_before_any_other(settled, tmp_path):
+    places = settled(JUPYTER_PATH=tmp_path)["JUPYTER_PATH"].split(os.pathsep)
+    assert places == [os.path.join(sys.prefix, "share", "jupyter"), str(tmp_path)]
+
+
+@pytest.mark.parametrize("home", ["/nowhere", "~"])  # the second is what is left where nothing tells the home
+def test_without_a_home_there_is_one(settled, home):
+    environment = settled(HOME=home)
+    assert os.access(environment["HOME"], os.W_OK) and os.path.isdir(environment["HOME"])
+    kept = environment["HOME"]
+    assert settled(HOME=kept)["HOME"] == kept
+    os.rmdir(kept)
+
+
+def test_output_that_knows_no_accents_shows_question_marks():
+    code = "import runpy, sys; sys.argv = ['course.py', '--help']\ntry:\n"
+    code += (
+        f"    runpy.run_path({str(course.ROOT / 'course.py')!r}, run_name='__main__')\nfinally:\n    print('Fréchet')"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert process.stdout.endswith("Fr?chet\n")
+
+
+def test_what_is_started_may_print_accents_where_nothing_can_show_them(settled, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    environment = settled()
+    command = [sys.executable, "-c", "print('Fréchet')"]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.stdout == "Fr?chet\n"
+
+
+@pytest.mark.parametrize("command", ["run", "lab", "test"])
+def test_a_checkout_that_cannot_be_written_is_named(checkout, monkeypatch, command):
+    monkeypatch.setattr(course.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(course, "installed_here", lambda: False)
+    with pytest.raises(SystemExit, match=f"cannot write in {checkout}: copy the course"):
+        course.main([command])
+
+
+def test_results_that_cannot_be_written_are_named(calls, tmp_path, monkeypatch):
+    (tmp_path / "runs").write_text("a file in the way")
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
+    with pytest.raises(SystemExit, match="cannot write into .*runs.*COURSE_RUNS"):
+        course.main(["run"])
+
+
+def test_a_data_folder_that_is_a_link_to_itself_is_told_like_any_other(calls, tmp_path, monkeypatch):
+    (tmp_path / "loop").symlink_to("loop")
+    course.main(["lab", "--data", str(tmp_path / "loop")])
+    assert os.environ["COURSE_DATA"] == str(tmp_path / "loop")

@@ -248,6 +248,32 @@ def test_load_refuses_an_empty_split(tmp_path):
         data.load(run_of(tmp_path, folder))
 
 
+@pytest.mark.parametrize("profile", config.PROFILES)
+def test_too_few_faces_are_told_early_with_the_minimum_of_each_split(tmp_path, profile, capsys):
+    folder = own(tmp_path / "mine", n=10)
+    run = config.Run(config.PROFILES[profile], str(folder), 0, tmp_path / "runs" / "mine" / profile)
+    with pytest.raises(DataError, match="mine has 8 train faces and 1 val faces and 1 test faces; at least 256 train, "
+                       "64 val, 64 test are needed: add some"):  # fmt: skip
+        data.load(run)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_one_face_less_than_the_minimum_is_too_few(split):
+    least = config.PROFILES["laptop"].data.least
+    run = config.Run(config.PROFILES["laptop"], "mine", 0, Path("runs", "mine", "laptop"))
+    enough = folders.Rows(None, None, ("Hat", "Tie"), np.repeat(list(least), list(least.values())), 0)
+    data.check_enough(run, enough)
+    one_less = np.repeat(list(least), [n - (name == split) for name, n in least.items()])
+    with pytest.raises(DataError, match=f"mine has {least[split] - 1} {split} faces; at least"):
+        data.check_enough(run, dataclasses.replace(enough, split=one_less))
+
+
+def test_one_attribute_is_too_few(tmp_path):
+    folder = own(tmp_path / "mine", n=20, header="image,split,Happy")
+    with pytest.raises(DataError, match="mine has one attribute, Happy; at least 2 are needed"):
+        data.load(run_of(tmp_path, folder))
+
+
 @pytest.fixture
 def drawn(monkeypatch):
     """Replaces the drawing: a face is its index. Returns the list of what was drawn."""

@@ -223,3 +223,13 @@ def test_the_command_of_pytorch_fid_gives_the_same_number(weights, random_incept
     pools = [distances.inception_features(part, weights).reshape(24, 64, -1).mean(axis=2) for part in sets]
     row = compare(*pools, "inception", np.random.default_rng(0))
     assert row["fid"] == pytest.approx(printed, rel=1e-3) and printed > 0
+
+
+def test_distances_between_few_faces_are_refused_with_the_minimum():
+    features = np.random.default_rng(0).normal(size=(8, 5))
+    row = distances.compare(features[:4], features[4:], "classifier", np.random.default_rng(0))
+    assert all(np.isfinite(value) for value in row.values() if isinstance(value, float))
+    for real, generated in ((3, 4), (4, 3), (1, 8), (0, 4)):
+        message = f"{real} real and {generated} generated faces: distances need at least 4 of each"
+        with pytest.raises(ValueError, match=message):
+            distances.compare(features[:real], features[:generated], "classifier", np.random.default_rng(0))

@@ -1,5 +1,7 @@
 """The doctor names each thing amiss with its fix, and goes on when everything is broken."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -111,3 +113,38 @@ def test_kernel_of_another_environment(examine, monkeypatch):
     monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", lambda *_: SimpleNamespace(argv=["/elsewhere/python"]))
     code, lines = examine()
     assert code == 1 and "/elsewhere/python" in lines["kernel"] and "ipykernel install" in lines["kernel"]
+
+
+def test_a_foreign_kernel_is_told_with_what_mends_it(examine, monkeypatch, tmp_path):
+    spec = tmp_path / "share" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(json.dumps({"argv": ["/gone/python"], "display_name": "Another"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    code, lines = examine()
+    assert code == 0 and lines["kernel"].startswith("note") and f"remove {spec}" in lines["kernel"]
+
+
+@pytest.mark.parametrize("foreign", ["lib/__init__.py", "lib/other.py"])
+def test_another_package_lib_is_named(examine, monkeypatch, tmp_path, foreign):
+    (tmp_path / foreign).parent.mkdir()
+    (tmp_path / foreign).touch()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(doctor.ROOT), str(tmp_path)]))  # as course.py settles it
+    code, lines = examine()
+    assert code == 0 and lines["install"].startswith("note")
+    assert str(tmp_path / "lib") in lines["install"] and "unset PYTHONPATH" in lines["install"]
+
+
+def test_a_data_folder_that_bites_is_no_matter_of_the_installation(examine, monkeypatch, tmp_path):
+    (tmp_path / "labels.csv").write_text("image,Smiling\none.png,1\n")
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    code, lines = examine()
+    assert code == 1 and "names 1 images" in lines["data"] and "pip" not in lines["data"]
+
+
+def test_too_few_faces_are_a_problem_of_the_data(examine, monkeypatch, tmp_path):
+    (tmp_path / "one.png").touch()
+    (tmp_path / "labels.csv").write_text("image,Smiling,Hat\none.png,1,0\n")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    code, lines = examine()
+    assert code == 1 and "1 of 1 listed faces" in lines["data"] and "at least 256 train" in lines["data"]

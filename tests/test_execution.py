@@ -1,5 +1,8 @@
 """Notebooks executed without a browser: copies, errors, and what is left out of the stored outputs."""
 
+import errno
+import json
+import os
 import sys
 
 import nbformat
@@ -7,6 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lib import execution
+from lib.checkpoints import CheckpointError
 
 
 @pytest.fixture
@@ -83,3 +87,27 @@ def test_clean_leaves_out_what_only_lives_in_a_kernel():
     assert cell.metadata == {"tags": ["parameters"]} and cell.execution_count == 3
     assert cell.outputs[:3] == kept
     assert [output.data for output in cell.outputs[3:]] == [{"text/html": "<p>seen</p>", "text/plain": "HBox()"}]
+
+
+def test_a_foreign_kernel_called_python3_is_passed_over(write, tmp_path, monkeypatch):
+    spec = tmp_path / "share" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(json.dumps({"argv": ["/gone/python", "-m", "x"], "display_name": "Another"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    notebook, failure = execution.execute_one(write("00_first", "import sys; print(sys.executable)"))
+    assert failure is None and notebook.cells[1].outputs[0].text.strip() == sys.executable
+
+
+def test_a_full_disk_names_the_notebook_and_leaves_nothing(write, tmp_path, monkeypatch):
+    path, copies = write("00_first", "1"), tmp_path / "copies"
+    write_to = nbformat.write
+
+    def full(notebook, target):
+        write_to(notebook, target)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(execution, "execute_one", lambda path: (nbformat.read(path, as_version=4), None))
+    monkeypatch.setattr(nbformat, "write", full)
+    with pytest.raises(CheckpointError, match=r"could not write .*copies/00_first.ipynb: .*No space left on device"):
+        execution.execute([path], copies)
+    assert list(copies.iterdir()) == []

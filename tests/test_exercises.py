@@ -5,6 +5,7 @@ import copy
 import importlib
 import os
 import re
+import sys
 
 import nbformat
 import numpy as np
@@ -13,7 +14,8 @@ import torch
 from nbclient import NotebookClient
 
 from lib import exercises
-from lib.checks import Wrong, compare, exercise, numbers
+from lib.checks import Wrong, compare, exercise, numbers, statistics
+from lib.checks.grading import points
 
 SHEETS = exercises.sheets()
 NOTEBOOKS = exercises.FOLDER.parent
@@ -210,3 +212,16 @@ def test_a_check_prints_what_it_says_and_is_true_only_if_right(capsys):
 
 def test_tensors_with_gradients_are_numbers():
     assert numbers(torch.ones(2, requires_grad=True)).tolist() == [1, 1]
+
+
+# --- Points ----------------------------------------------------------------------------------------------------------
+
+
+def test_points_are_for_right_answers_by_a_check_that_nobody_has_replaced(monkeypatch, capsys):
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "right", lambda C: C[0, 0] - C[0, 1], raising=False)
+    monkeypatch.setattr(main, "wrong", lambda C: C[0, 1], raising=False)
+    monkeypatch.setattr(statistics, "first_without_second", lambda answer: True)
+    given = [points(3, "statistics.first_without_second", name) for name in ("right", "wrong", "nowhere")]
+    assert given == [3, 0, 0]
+    assert capsys.readouterr() == ("", "")

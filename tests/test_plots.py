@@ -270,3 +270,14 @@ def test_sizes_stand_on_a_log_axis_with_intervals_and_black_references():
         (bars,) = ax.containers[1].lines[2]
         np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], [[0.4, 0.7]] * 2)
     assert [text.get_text() for text in fig.legends[0].get_texts()] == ["none", "mine", "yours"]
+
+
+@pytest.mark.parametrize("n_attributes", [1, 2, 3])
+def test_pictures_of_compositions_are_drawn_for_few_attributes(n_attributes):
+    a, names = np.ones((9, n_attributes), dtype=bool), ("A", "B", "C")[:n_attributes]
+    table = attributes.compositions(a, names, 3)
+    assert len(table) == (n_attributes == 3)
+    (ax,) = plots.long_tail(table, "few").axes
+    assert [len(line.get_xdata()) for line in ax.lines] == [len(table)]
+    pairs = plots.pair_counts({"all": attributes.cooccurrence(a)}, names, "few").axes
+    assert [len(ax.lines[0].get_xdata()) for ax in pairs] == [n_attributes * (n_attributes - 1) // 2] * 2

@@ -11,7 +11,8 @@ from filelock import FileLock
 from small import noise_faces, small_profile
 from torch.nn.functional import binary_cross_entropy
 
-from lib import config, metrics, training
+from lib import config, metrics, stages, training
+from lib.checkpoints import CheckpointError
 from lib.study import arms, evidence, imbalance, networks, recogniser, recognition, training_sets
 from lib.study.arms import Arm
 from lib.study.recognition import Study
@@ -357,3 +358,41 @@ def test_another_generator_leaves_the_networks_without_it(run, faces, trainings)
     changed = dataclasses.replace(run, profile=dataclasses.replace(run.profile, mapping=mapping))
     Study(changed, faces, ["none", "doubling"], seeds=[0]).train()
     assert [len(t.images) for t in trainings] == [32, 64, 64]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-30], lambda b: b[:40], lambda b: b""])
+def test_damaged_answers_are_named_and_made_anew_once_deleted(run, faces, damage):
+    answers = Study(run, faces, ["none"], seeds=[0]).answers("none", 0)
+    (path,) = (run.folder / "results" / "recognition").glob("*.npz")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(CheckpointError, match=rf"{path.name} is damaged .*delete it and run again"):
+        Study(run, faces, ["none"], seeds=[0]).answers("none", 0)
+    path.unlink()
+    again = Study(run, faces, ["none"], seeds=[0]).answers("none", 0)
+    np.testing.assert_array_equal(again.test, answers.test)
+
+
+def test_a_damaged_table_of_results_is_named(run, faces):
+    study = Study(run, faces, ["none"], seeds=[0])
+    study.table()
+    (run.folder / "results" / "recognition.csv").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="recognition.csv is damaged"):
+        study.table()
+
+
+def test_a_network_whose_answers_are_not_finite_is_not_kept(run, faces, monkeypatch):
+    def blown_up(model, *_):
+        next(model.parameters()).data.fill_(np.nan)
+        return model
+
+    monkeypatch.setattr(recogniser, "train", blown_up)
+    with pytest.raises(stages.TrainingError, match="none, seed 0: an answer of its network is not finite"):
+        Study(run, faces, ["none"], seeds=[0]).answers("none", 0)
+    assert not list((run.folder / "results" / "recognition").glob("*.npz"))
+
+
+def test_balancing_a_single_attribute_is_left_out_and_the_study_goes_on(run, faces, capsys):
+    single = dataclasses.replace(faces, attributes=faces.attributes[:, :1], names=faces.names[:1])
+    table = Study(run, single, ["none", "balancing"], seeds=[0]).table()
+    assert table["arm"].tolist() == ["none"]
+    assert "left out  balancing: balancing grants the rarest attribute" in capsys.readouterr().out

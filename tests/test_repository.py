@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -124,3 +125,16 @@ def test_readme_lists_every_notebook_with_its_minutes():
     minutes = config.PROFILES["laptop"].minutes
     assert dict(listed) == {name: f"{value:g}" for name, value in minutes.items()}
     assert set(minutes) == {path.stem for path in ROOT.glob("notebooks/*.ipynb")}
+
+
+def test_map_of_the_course_names_its_notebooks_and_the_equations_of_the_mapping_function():
+    root = ElementTree.parse(ROOT / "notebooks" / "figures" / "course_map.svg").getroot()
+    title, description = ("".join(root.find(f"{{*}}{tag}").itertext()) for tag in ("title", "desc"))
+    assert root.get("aria-labelledby").split() and title.strip() and len(description) > 300
+    words = [" ".join("".join(text.itertext()).split()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    listed = {match[1]: match[2] for word in words if (match := re.match(r"(\d\d) (\w+)", word))}
+    first_words = {path.stem[:2]: path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/*.ipynb")}
+    assert len(listed) >= 9
+    assert all(re.search(rf'"# {int(n)} · .*{word}', first_words[n], re.I) for n, word in listed.items()), listed
+    numbers = {int(n) for word in words for numbers in re.findall(r"\(([\d, ]+)\)", word) for n in numbers.split(",")}
+    assert numbers == {3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 17}

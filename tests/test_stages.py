@@ -157,3 +157,28 @@ def test_embeddings_do_not_depend_on_the_batch_size(faces):
     encoder = models.frozen(models.Encoder(32, 2, 8))
     images = torch.from_numpy(faces.images)
     torch.testing.assert_close(stages.embed(encoder, images, 7), stages.embed(encoder, images, 40))
+
+
+@pytest.mark.parametrize("spoilt", ["parameters", "buffers"])
+def test_weights_that_are_not_finite_after_the_last_step_are_not_finished(run, faces, monkeypatch, spoilt):
+    original = training.train_classifier
+
+    def blown_up(accelerator, state, *arguments):
+        state.modules["model"].register_buffer("mean", torch.zeros(1))
+        for record in original(accelerator, state, *arguments):
+            if state.step == 4:  # the last; the loss it reports was finite
+                next(getattr(state.modules, spoilt)()).data.fill_(torch.nan)
+            yield record
+
+    monkeypatch.setattr(training, "train_classifier", blown_up)
+    with pytest.raises(stages.TrainingError, match="a weight is no longer finite at step 4"):
+        stages.classifier(run, faces)
+    (folder,) = run.folder.iterdir()
+    assert not (folder / "config.json").exists()
+
+
+def test_a_damaged_log_is_named(run, faces):
+    folder = stages.classifier(run, faces).folder
+    (folder / "log.csv").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="log.csv is damaged"):
+        stages.classifier(run, faces)

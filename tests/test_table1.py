@@ -2,17 +2,19 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from benchmarks import table1
 from lib import config, data, stages
-from lib.baselines import attgan, dcgan, relgan, stargan
+from lib.baselines import attgan, dcgan, icgan, relgan, stargan
 from lib.study import comparison
 
 TINY = {
     dcgan: {"filters": 2, "decoder_filters": 2, "embedding": 4},
+    icgan: {"filters": 2, "encoder_filters": 2, "features": 4, "noise": 4},
     stargan: {"filters": 2, "blocks": 1, "critic_filters": 2, "n_critic": 2},
     attgan: {"filters": 2, "critic_filters": 2, "features": 4, "n_critic": 2},
     relgan: {"filters": 2, "blocks": 1, "critic_filters": 2},
@@ -55,14 +57,37 @@ def test_every_generator_is_measured_watched_and_priced(run, tmp_path, monkeypat
 
     table1.cost_table(run, faces)
     cost = pd.read_csv(run.folder / "results" / "cost.csv").set_index("system")
-    assert list(cost.index) == [*table1.OURS, *table1.SYSTEMS, "ours, all stages"]
+    phases = ["IcGAN, conditional GAN", "IcGAN, encoders"]
+    alone = [name for name in table1.SYSTEMS if name != "IcGAN"]
+    assert list(cost.index) == [*table1.OURS, alone[0], *phases, *alone[1:], "IcGAN", "ours, all stages"]
     ours, stages_of_ours = cost.loc["ours, all stages"], cost.loc[list(table1.OURS)]
     assert ours["seconds"] == pytest.approx(stages_of_ours["seconds"].sum(), rel=1e-3)
     assert ours["seconds_until_0.01"] == pytest.approx(stages_of_ours["seconds_until_0.01"].sum(), rel=1e-3)
     assert cost["seconds_until_1.01"].notna().sum() == 2  # our first stages, which have to be there at any rate
     assert (cost["published_tflop"] > 0).all()
+    whole = cost.loc["IcGAN"]
+    assert whole["seconds"] == pytest.approx(cost.loc[phases, "seconds"].sum(), rel=1e-3)
+    assert whole["weights"] == table1.cost.parameters(icgan.icgan(run, faces, seed=3).model) + cost_of_discriminator()
+    assert cost.loc[phases, "images_trained"].tolist() == [160, 160]  # an epoch each
     table1.publish(run)
     assert not table1.RESULTS.exists()  # numbers of profile ci mean nothing
+
+
+def cost_of_discriminator():
+    settings = dataclasses.replace(icgan.PROFILES["ci"], size=32, attributes=tuple(map(str, range(40))))
+    return table1.cost.parameters(icgan.new_discriminator(settings))
+
+
+def test_seconds_until_take_each_stage_at_its_price():
+    stages_of_it = [{"images_trained": 10, "seconds": 20.0}, {"images_trained": 5, "seconds": 50.0}]
+    assert [table1.seconds_until(images, stages_of_it) for images in (4, 10, 12)] == [8, 20, 40]
+    assert np.isnan(table1.seconds_until(np.nan, stages_of_it))
+
+
+def test_a_system_alone_is_measured_without_references(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(table1, "RESULTS", tmp_path / "published")
+    table1.table1(run, data.load(run), 0, ["IcGAN"])
+    assert pd.read_csv(run.folder / "results" / "table1.csv")["system"].tolist() == ["IcGAN"]
 
 
 def test_looking_does_not_disturb_a_training(run, monkeypatch):

@@ -404,3 +404,13 @@ def test_learning_rate_of_the_mapping_halves_evenly(accelerator, faces):
 def test_an_unknown_adversarial_loss_is_refused():
     with pytest.raises(ValueError, match="'began' or 'log'"):
         training.autoencoder_state(config.AutoencoderConfig(adversarial="hinge"), "cpu")
+
+
+@pytest.mark.parametrize("emulated, precision", [(True, "no"), (False, "bf16")])
+def test_bfloat16_is_taken_where_a_gpu_computes_in_it_and_not_where_it_is_emulated(monkeypatch, emulated, precision):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or not emulated
+    )
+    monkeypatch.setattr(training, "Accelerator", lambda cpu, mixed_precision: mixed_precision)
+    assert training.new_accelerator() == precision

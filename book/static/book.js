@@ -6,6 +6,7 @@ function makeScrollersReachable() {
   }
 }
 window.addEventListener("load", () => {
+  document.querySelectorAll("[role=heading]:not([aria-level])").forEach((title) => title.setAttribute("aria-level", 2));
   window.addEventListener("resize", makeScrollersReachable);
   (window.MathJax?.startup?.promise ?? Promise.resolve()).then(makeScrollersReachable);
 });

@@ -116,7 +116,7 @@ def towards(scores, value):
 def critic_loss(critic, x, a, edits, alpha, epsilon, config):
     """What the three critics minimise. Returns (total, parts).
 
-    `edits` = (G(x, v), G(x, αv), G(x, 0)) with v = a.roll(1, 0) − a: the face after next in the batch is a real face
+    `edits` = (G(x, v), G(x, αv), G(x, 0)) with v = a.roll(1, 0) − a: the face before in the batch is a real face
     with the labels wished for. Real pairs with a wrong face or a wrong difference must be refused as well.
     """
     full, partial, none = edits

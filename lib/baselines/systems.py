@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from lib.baselines import attgan, dcgan, relgan, stargan
+from lib.baselines import attgan, dcgan, icgan, relgan, stargan
 from lib.data import to_float, to_uint8
 
 
@@ -19,9 +19,10 @@ class System:
     obtain: Callable  # (run, faces, **changes of its config) -> Trained
 
 
-#: The systems of Tables 1 and 2 and of Fig. 7 and 8. DCGAN is the paper's, from labels.
+#: The systems of Tables 1 and 2 and of Fig. 7 and 8, and IcGAN of Section II. DCGAN is the paper's, from labels.
 SYSTEMS = {
     "DCGAN": System(dcgan, dcgan.from_labels),
+    "IcGAN": System(icgan, icgan.icgan),
     "StarGAN": System(stargan, stargan.stargan),
     "AttGAN": System(attgan, attgan.attgan),
     "RelGAN": System(relgan, relgan.relgan),

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import torch
 
-from lib.attributes import CONFLICTS, cooccurrence
+from lib import stages
+from lib.attributes import CONFLICTS, cooccurrence, impossible
 from lib.plots import readable
 from lib.toyfaces.labelling import NEVER
 
@@ -30,15 +32,23 @@ REGIONS = {
 #: Sets of labels to start from, beside the majority of each; one that names an attribute the data lack is left out.
 PRESETS = {
     "broad smile": (
-        "Blond_Hair", "High_Cheekbones", "Mouth_Slightly_Open", "No_Beard", "Smiling", "Straight_Hair", "Young",
+        "Attractive", "Brown_Hair", "High_Cheekbones", "Mouth_Slightly_Open", "No_Beard", "Oval_Face", "Smiling",
+        "Wavy_Hair", "Young",
     ),
-    "grey hair, glasses": ("Bags_Under_Eyes", "Big_Nose", "Eyeglasses", "Goatee", "Gray_Hair", "Male", "Mustache"),
+    "grey hair, glasses": (
+        "Bags_Under_Eyes", "Big_Nose", "Eyeglasses", "Goatee", "Gray_Hair", "Male", "Receding_Hairline",
+    ),
     "dressed up": (
         "Arched_Eyebrows", "Attractive", "Black_Hair", "Heavy_Makeup", "No_Beard", "Wavy_Hair", "Wearing_Earrings",
         "Wearing_Lipstick", "Wearing_Necklace", "Young",
     ),
-    "hat and beard": ("5_o_Clock_Shadow", "Bushy_Eyebrows", "Goatee", "Male", "Mustache", "Wearing_Hat", "Young"),
-    "bald, with a necktie": ("Bald", "Big_Nose", "Male", "No_Beard", "Wearing_Necktie"),
+    "hat and beard": (
+        "5_o_Clock_Shadow", "Black_Hair", "Bushy_Eyebrows", "Goatee", "Male", "Mustache", "Wearing_Hat", "Young",
+    ),
+    "bald, with a necktie": (
+        "Bags_Under_Eyes", "Bald", "Big_Nose", "Chubby", "Double_Chin", "Male", "No_Beard", "Smiling",
+        "Wearing_Necktie",
+    ),
     "a contradiction": ("Bald", "Bangs", "Blond_Hair", "Gray_Hair", "No_Beard", "Young"),
 }  # fmt: skip
 MAJORITY = "majority of each"
@@ -96,3 +106,12 @@ def grouped(names):
     known = {name for members in REGIONS.values() for name in members}
     if other := tuple(name for name in names if name not in known):
         yield "other", other
+
+
+def people(encoder, images, a, names, most=8):
+    """The first `most` people without contradicting labels, of images (N, 3, S, S) uint8 and labels `a` (N, A) bool.
+
+    Returns their labels (P, A) bool and their embeddings z (P, Z), which is all that it takes to change them.
+    """
+    possible = np.flatnonzero(~impossible(a, names))[:most]
+    return a[possible], stages.embed(encoder, torch.from_numpy(np.array(images[possible]))).numpy()

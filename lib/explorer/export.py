@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from lib import attributes, checkpoints, config, data, pretrained, stages, toyfaces
+from lib import checkpoints, config, data, pretrained, toyfaces
 from lib.explorer import npm
-from lib.explorer.description import describe
+from lib.explorer.description import describe, people
 
 FOLDER = config.ROOT / "build" / "explorer"
 PAGE = Path(__file__).parent / "page"
@@ -61,15 +61,6 @@ def networks(ready, folder):
 def judge(ready):
     """Who reads generated faces: the oracle that ships with the weights, else the classifier that guided Φ."""
     return getattr(ready, "oracle", None) or ready.classifier
-
-
-def people(encoder, images, a, names, most=8):
-    """The first `most` people without contradicting labels, of images (N, 3, S, S) uint8 and labels `a` (N, A) bool.
-
-    Returns their labels (P, A) bool and their embeddings z (P, Z), which is all that it takes to change them.
-    """
-    possible = np.flatnonzero(~attributes.impossible(a, names))[:most]
-    return a[possible], stages.embed(encoder, torch.from_numpy(np.array(images[possible]))).numpy()
 
 
 def contents(ready):

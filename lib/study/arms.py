@@ -135,12 +135,13 @@ TABLE = [
     Arm("DCGAN, balancing", "compared", training_sets.balancing, {"system": "DCGAN"}),
     Arm("StarGAN, doubling", "compared", training_sets.doubling, {"system": "StarGAN"}),
     Arm("StarGAN, balancing", "compared", training_sets.balancing, {"system": "StarGAN"}),
+    Arm("IcGAN, balancing", "compared", training_sets.balancing, {"system": "IcGAN"}),
     Arm("AttGAN, balancing", "compared", training_sets.balancing, {"system": "AttGAN"}),
     Arm("RelGAN, balancing", "compared", training_sets.balancing, {"system": "RelGAN"}),
     Arm("tuned thresholds", "cheap remedies", decide=tuned),
     Arm("logit adjustment", "cheap remedies", decide=adjusted),
-    Arm("re-weighting", "cheap remedies", loss=imbalance.weighted_cross_entropy),
-    Arm("resampling", "cheap remedies", training_sets.resampled),
+    Arm("re-weighting", "cheap remedies", loss=imbalance.weighted_cross_entropy),  # cost-sensitive, Sec. I [18]
+    Arm("resampling", "cheap remedies", training_sets.resampled),  # up-sampling of the minority, Sec. I [15]
     Arm("focal loss", "cheap remedies", loss=imbalance.focal),
     Arm("asymmetric loss", "cheap remedies", loss=imbalance.asymmetric),
     Arm("MOON", "cheap remedies", loss=imbalance.moon),

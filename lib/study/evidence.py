@@ -46,8 +46,8 @@ class Missing(Exception):
 
 
 def read_table(path):
-    """A result table. Digests stay text, those too that look like a number."""
-    return pd.read_csv(path, dtype=dict.fromkeys(("study", "arm_network", "over_network"), str))
+    """A result table. Digests stay text, those too that look like a number. Raises CheckpointError if it is damaged."""
+    return checkpoints.load_table(path, dtype=dict.fromkeys(("study", "arm_network", "over_network"), str))
 
 
 def read_results(*folders):

@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from lib import attributes, checkpoints, config, metrics, models
+from lib import attributes, checkpoints, config, metrics, models, stages
 from lib.study import arms as arms_
 from lib.study import imbalance, recogniser
 from lib.study.context import Context
@@ -117,14 +117,14 @@ class Networks:
             with FileLock(path.with_suffix(".lock"), timeout=-1 if wait else 0):
                 if not path.exists():
                     self._train(arm, seed, path)
-            with np.load(path) as file:
-                self.memory[name] = Answers(
-                    file["val"].astype(np.float32),
-                    file["test"].astype(np.float32),
-                    self.val.attributes[:, self.columns],
-                    imbalance.prevalence(self.context_of(seed).train.attributes[:, self.columns]),
-                    json.loads(str(file["recipe"])),
-                )
+            stored = checkpoints.load_arrays(path)
+            self.memory[name] = Answers(
+                stored["val"].astype(np.float32),
+                stored["test"].astype(np.float32),
+                self.val.attributes[:, self.columns],
+                imbalance.prevalence(self.context_of(seed).train.attributes[:, self.columns]),
+                json.loads(str(stored["recipe"])),
+            )
         return self.memory[name]
 
     def _train(self, arm, seed, path):
@@ -145,6 +145,11 @@ class Networks:
         val = recogniser.predict(model, self.val.images)
         # The only place where test faces are looked at:
         test = recogniser.predict(model, self.faces.part("test").images)
+        if not (np.isfinite(val).all() and np.isfinite(test).all()):
+            raise stages.TrainingError(
+                f"{arm.name}, seed {seed}: an answer of its network is not finite after {steps} steps. "
+                "Nothing was saved; lower learning_rate of RecognitionConfig in lib/config.py"
+            )
         recipe = self.run.recipe(
             seed=seed, n_train=n_train, n_images=len(images), n_test=len(test), steps=steps,
             extractor="attgan" if self.attgan else f"classifier-{self.settings.filters}",

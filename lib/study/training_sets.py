@@ -41,6 +41,8 @@ def doubling(context, rng, times=2, **generator):
 
 def balancing(context, rng, times=2, conflicts="literal", **generator):
     """Sec. IV-B: training faces and generated ones with dynamically balanced labels."""
+    if len(context.train.names) < 2:
+        raise Unavailable("balancing grants the rarest attribute and takes away the most frequent one: it needs two")
     n = extra(context, times)
     a, rows = dynamic_balancing(context.train.attributes, n, rng, conflicts=conflicts, names=context.train.names)
     return context.with_train(context.imagine(a, rows, **generator), a)
