@@ -26,7 +26,7 @@ from lib import checkpoints, config, data, distances, losses, metrics, oracle, s
 
 FOLDER = config.ROOT / "data" / "pretrained"
 STAGES = ("autoencoder", "classifier", "mapping")
-SHOWN = "toy"  # the weights that pictures and pages show, where nothing is trained
+SHOWN = "toy64"  # the weights that pictures and pages show, where nothing is trained
 TESTED = 2000  # faces that the numbers on a card rest on, at most
 
 LAPTOP, PAPER = config.PROFILES["laptop"], config.PROFILES["paper"]
