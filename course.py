@@ -199,6 +199,13 @@ def assignments(options, _):
     return 0
 
 
+def teaching(_, __):
+    """make a teacher's slides and the quiz: build/teaching"""
+    from lib import teaching
+
+    return teaching.build()
+
+
 def doctor(_, __):
     """look over machine, installation and data, and say how to mend what is amiss"""
     from lib import doctor
@@ -206,7 +213,7 @@ def doctor(_, __):
     return doctor.examine(installed=is_set_up() if in_venv() else installed_here())
 
 
-COMMANDS = [run, test, lab, study, bench, explorer, book, assignments, doctor]
+COMMANDS = [run, test, lab, study, bench, explorer, book, assignments, teaching, doctor]
 
 
 def main(arguments):

@@ -1,7 +1,8 @@
 """JupyterLab as the course opens it, whatever the user's own configuration says. Standard library only.
 
 `jupyterlab/` beside this file holds what its command line cannot say: `overrides.json`, settings that hold until the
-user changes them, and `workspace.json`, the layout of the first start: the notebook's table of contents beside it.
+user changes them; `page_config.json`, which leaves out the menu of nbgrader, a teacher's tool; and `workspace.json`,
+the layout of the first start: the notebook's table of contents beside it.
 """
 
 import os

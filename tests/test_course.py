@@ -239,7 +239,7 @@ def test_entrance_starts_without_any_package():
         text=True,
         check=True,
     )
-    commands = "run test lab study bench explorer book assignments doctor".split()
+    commands = "run test lab study bench explorer book assignments teaching doctor".split()
     assert all(command in imports.stdout for command in commands)
 
 

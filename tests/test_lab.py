@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from jupyterlab_server.config import get_page_config
 
 import course
 from lib import lab
@@ -100,3 +101,8 @@ def test_a_folder_that_cannot_be_written_is_named(environment, monkeypatch, tmp_
     (tmp_path / "runs").write_text("a file in the way")
     with pytest.raises(SystemExit, match="runs/jupyterlab cannot be written: .*COURSE_RUNS"):
         lab.options(FIRST)
+
+
+def test_a_teachers_tool_adds_no_menu():
+    page = get_page_config([], app_settings_dir=str(lab.SHIPPED))
+    assert "@jupyter/nbgrader" in page["disabledExtensions"]

@@ -1,6 +1,7 @@
 """Stages are trained once, found again by their config, and taken up where a stopped run left them."""
 
 import dataclasses
+import zipfile
 
 import pytest
 import torch
@@ -40,6 +41,21 @@ def test_mapping_trains_what_it_needs_once(run, faces, training_forbidden):
         assert torch.equal(tensor, again.model.state_dict()[name])
     assert again.config.attributes == NAMES
     assert again.log["step"].iloc[-1] == 2  # 32 faces in batches of 16, one epoch
+
+
+def test_stages_that_were_zipped_are_found_on_another_machine(run, faces, training_forbidden, tmp_path, monkeypatch):
+    """By the two commands that notebooks/teaching/README.md has for a class."""
+    first = stages.mapping(run, faces)
+    (there := tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    zipfile.main(["-c", "runs.zip", "toy/"])
+    monkeypatch.chdir(there)
+    zipfile.main(["-e", "../runs.zip", "."])
+    training_forbidden()
+    again = stages.mapping(dataclasses.replace(run, folder=there / "toy" / "ci"), faces)
+    assert again.folder.is_relative_to(there)
+    for name, tensor in first.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name])
 
 
 def test_a_changed_config_gets_a_folder_of_its_own(run, faces):

@@ -1,0 +1,252 @@
+"""The teacher's kit: plans add up, what it points to is there, numbers were measured, slides are shown offline."""
+
+import re
+import socket
+
+import browser
+import numpy as np
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from test_notebooks import without_code
+
+import course
+from lib import attributes, config, quiz, reference, teaching
+from lib.study import claims
+
+KIT = config.ROOT / "notebooks" / "teaching"
+PAGES = sorted(KIT.glob("*.md"))
+DECKS = sorted(KIT.glob("slides/[0-9]*.md"))
+SECTION = re.compile(r"\[(\d\d), (\d+)\. ([^\]]+)\]\(\.\./(\w+)\.ipynb\)")
+GAIN = r"([+-]\d+\.\d \([+-]\d+\.\d to [+-]\d+\.\d\))"  # "-2.9 (-3.3 to -2.5)"
+
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::PendingDeprecationWarning", "ignore::DeprecationWarning"
+)  # Sphinx's own
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+def notebook(number):
+    return reference.notebooks()[reference.notebook_named(number)]
+
+
+# --- Plans -----------------------------------------------------------------------------------------------------------
+
+PLANS = re.findall(r"^### (.*) \((\d+) minutes\)\n\n((?:\|.*\n)+)", read(KIT / "plans.md"), re.M)
+
+
+@pytest.mark.parametrize("title, minutes, table", PLANS, ids=[title for title, _, _ in PLANS])
+def test_minutes_add_up(title, minutes, table):
+    now = 0
+    for row in table.splitlines()[2:]:
+        hours, past, length = re.match(r"\| (\d+):(\d\d) \| (\d+) \|", row).groups()
+        assert 60 * int(hours) + int(past) == now, row
+        now += int(length)
+    assert now == int(minutes)
+
+
+def test_there_are_the_four_plans():
+    text = read(KIT / "plans.md")
+    assert re.findall(r"^## (.*)$", text, re.M) == ["Two hours", "Half a day", "Two days", "Six weeks"]
+    lengths = {title: int(minutes) for title, minutes, _ in PLANS}
+    assert (lengths.pop("Two hours"), lengths.pop("Half a day")) == (120, 240)
+    assert len([title for title in lengths if title.startswith("Two days")]) == 2
+    assert [minutes for title, minutes in lengths.items() if title.startswith("Week ")] == [90] * 6
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_sections_that_are_linked_are_there(path):
+    for number, section, title, name in SECTION.findall(read(path)):
+        assert name.startswith(f"{number}_")
+        assert (int(section), title) in [(part.number, part.title) for part in notebook(number)]
+
+
+def test_every_plan_leads_through_notebooks():
+    assert all(len(SECTION.findall(table)) >= 4 for _, _, table in PLANS)
+
+
+# --- Pages about notebooks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["questions", "stuck"])
+def test_every_notebook_has_its_part_and_its_sections_and_exercises_are_there(name):
+    parts = re.split(r"^## (\d\d) · .*$", read(KIT / f"{name}.md"), flags=re.M)[1:]
+    assert parts[::2] == [notebook[:2] for notebook in reference.notebooks()]
+    for number, text in zip(parts[::2], parts[1::2], strict=True):
+        assert text.count("\n|") >= 6 or text.count("*Likely:*") >= 3
+        for kind, which, other in re.findall(r"([Ss]ection|[Ee]xercise) (\d+)(?: of notebook (\d\d))?", text):
+            whole = notebook(other or number)
+            exercises = re.findall(r"^\*\*(\d+)\.\*\*", "".join(part.text for part in whole), re.M)
+            there = [str(part.number) for part in whole] if kind.lower() == "section" else exercises
+            assert which in there, f"notebook {other or number} has no {kind} {which}"
+
+
+@pytest.mark.parametrize("path", [*PAGES, *DECKS], ids=lambda path: path.stem)
+def test_commands_are_there(path):
+    commands = {command.__name__ for command in course.COMMANDS}
+    assert set(re.findall(r"python3 course\.py (\w+)", read(path))) <= commands
+
+
+def test_all_pages_are_listed():
+    listed = set(re.findall(r"\]\((\w+\.md)\)", read(KIT / "README.md")))
+    assert listed == {path.name for path in PAGES} - {"README.md"}
+
+
+def test_readme_tells_how_long_training_takes():
+    minutes = sum(config.PROFILES["laptop"].minutes.values())
+    (told,) = re.findall(r"about (\d+) minutes on one CPU core", read(KIT / "README.md"))
+    assert abs(int(told) - minutes) < 0.2 * minutes
+
+
+def test_so_many_pictures_are_enough_for_a_batch_and_for_a_measurement():
+    """With eight of ten pictures for training."""
+    numbers = re.findall(r"^\| (\d+) and more \|", read(KIT / "own_pictures.md"), re.M)
+    laptop = config.PROFILES["laptop"]
+    stages = (laptop.autoencoder, laptop.classifier, laptop.mapping, laptop.recognition)
+    assert max(stage.batch_size for stage in stages) == 64 <= 0.8 * int(numbers[1])
+    assert min(laptop.recognition.sizes) == int(numbers[2])
+
+
+# --- Numbers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """(gains {arm: "-2.9 (-3.3 to -2.5)"} on real faces; all other decimal numbers that the kit may quote, as text)."""
+    results = config.ROOT / "data" / "results"
+    study = pd.read_csv(results / "recognition_differences.csv").query(
+        "data == 'faces64' and protocol == 'same steps' and attributes == 40 and over == 'none'"
+    )
+    sweep = pd.read_csv(results / "sweep_differences.csv").query(
+        "data == 'faces64' and setting == 'fewer faces' and metric == 'balanced_accuracy_tuned' and over == 'none'"
+    )
+    gains = 100 * study.query("metric == 'balanced_accuracy_tuned'").set_index("arm")[["difference", "low", "high"]]
+    few = 100 * sweep.query("n_train == 500").set_index("arm")[["difference", "low", "high"]]
+    some = 100 * sweep.query("n_train == 4000 and arm == 'more real faces'")[["difference", "low", "high"]]
+    accuracy = 100 * study.query("metric == 'accuracy'").set_index("arm")["mean"]
+    none, majority, balancing = accuracy[["none", "majority", "balancing"]]
+    printed = claims.TABLE_2["none"], claims.TABLE_2["balancing"]
+    single = [none, majority, balancing, balancing - majority, none - balancing, *printed, *some.abs().iloc[0]]
+    texts = {arm: "{:+.1f} ({:+.1f} to {:+.1f})".format(*row) for arm, row in gains.astype(float).iterrows()}
+    at_500 = {"{:+.1f} ({:+.1f} to {:+.1f})".format(*row) for _, row in few.astype(float).iterrows()}
+    return texts, at_500, {f"{value:.1f}" for value in single}
+
+
+def test_gains_in_tables_are_those_that_were_measured(measured):
+    gains, _, _ = measured
+    for page, least in ((KIT / "project.md", 4), (KIT / "slides" / "06.md", 6)):
+        rows = re.findall(rf"^(?:> )?\| ([\w ]+) \| {GAIN} \|$", read(page), re.M)
+        assert len(rows) >= least and all(gains[arm] == gain for arm, gain in rows)
+
+
+def test_slides_tell_for_how_many_attributes_it_is_enough_never_to_look():
+    (n_train, co_train), (n_test, co_test) = (attributes.celeba_statistics(split) for split in ("train", "test"))
+    share = np.diag(co_test) / n_test
+    right = np.where(np.diag(co_train) / n_train > 0.5, share, 1 - share)
+    assert f"For {(right >= 0.9).sum()} of CelebA's {len(right)} attributes" in read(KIT / "slides" / "01.md")
+
+
+@pytest.mark.parametrize("path", [*PAGES, *DECKS, quiz.SOURCE], ids=lambda path: path.name)
+def test_no_decimal_number_is_quoted_that_was_not_measured(path, measured):
+    gains, at_500, single = measured
+    text = without_code(re.sub(r"\$\$.*?\$\$|\$[^$\n]*\$", "", read(path), flags=re.S))
+    quoted = set(re.findall(GAIN, text))
+    assert quoted <= {*gains.values(), *at_500}
+    assert set(re.findall(r"\d+\.\d+", re.sub(GAIN, "", text))) <= single
+
+
+# --- Rubric ----------------------------------------------------------------------------------------------------------
+
+
+def test_graded_samples_follow_the_rubric_and_their_points_add_up():
+    rubric, *samples = re.split(r"^## Sample", read(KIT / "project.md"), flags=re.M)
+    criteria = re.findall(r"^\| (\w+) \|(?: [^|]+ \|){4}$", rubric.partition("| criterion |")[2], re.M)
+    (most,) = re.findall(r"^(\d+) points\.", rubric, re.M)
+    assert int(most) == 3 * len(criteria) > 0
+    assert len(samples) == 2
+    for sample in samples:
+        points = re.findall(r"^\| (\w+) \| ([0-3]) \| [^|]+ \|$", sample, re.M)
+        assert [criterion for criterion, _ in points] == criteria
+        assert f"**{sum(int(one) for _, one in points)} of {most}, " in sample
+
+
+# --- Slides ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_notebook_has_its_slides():
+    assert [path.stem for path in DECKS] == [name[:2] for name in reference.notebooks()]
+    assert re.findall(r"\((\d\d)\.md\)", read(KIT / "slides" / "index.md")) == [path.stem for path in DECKS]
+
+
+@pytest.mark.parametrize("path", DECKS, ids=lambda path: path.stem)
+def test_a_lesson_asks_for_a_guess_shows_pictures_and_ends_with_what_to_take_home(path):
+    text = read(path)
+    titles = re.findall(r"^## (.*)$", text, re.M)
+    assert titles[-1] == "What we take home" and "Predict" in titles and 7 <= len(titles) <= 12
+    cells = re.findall(r"^```\{stored-figure\} (\w+) (\w+)$", text, re.M)
+    assert len(cells) >= 2
+    for name, cell in cells:
+        assert name.startswith(path.stem)
+        teaching.figures(name, cell)  # raises LookupError if it shows none
+
+
+def test_a_cell_that_is_not_there_or_shows_nothing_is_named():
+    with pytest.raises(LookupError, match="00_start.ipynb has no cell nothing"):
+        teaching.figures("00_start", "nothing")
+    with pytest.raises(LookupError, match="cell 38d0363d of 00_start.ipynb shows no picture"):
+        teaching.figures("00_start", "38d0363d")
+
+
+def test_a_cell_without_outputs_has_no_picture_yet(monkeypatch):
+    cell = new_code_cell("1", id="alone")
+    monkeypatch.setattr(teaching, "read", lambda name: new_notebook(cells=[cell]))
+    assert teaching.figures("any", "alone") == []
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder of slides and quiz, made while no other machine could be reached."""
+
+    def refuse(*_):
+        raise OSError("the slides asked for the network")
+
+    folder = tmp_path_factory.mktemp("teaching") / "made"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        assert teaching.build(folder) == 0
+    return folder
+
+
+def test_slides_and_quiz_are_made_without_a_network(built):
+    assert {path.stem for path in built.glob("slides/*.html")} == {path.stem for path in DECKS} | {"index"}
+    assert (built / "quiz" / "moodle.xml").exists()
+
+
+#: Titles of the slides that are larger than the screen; a slide has a size only while it is shown.
+TOO_LARGE = """() => Reveal.getSlides().filter(slide => {
+    const {h, v} = Reveal.getIndices(slide);
+    Reveal.slide(h, v);
+    return slide.scrollHeight > 720 || slide.scrollWidth > 1280;
+}).map(slide => slide.querySelector("h1, h2").textContent)"""
+
+
+def test_slides_fit_the_screen_and_show_their_pictures_and_formulas(built, page):
+    page.set_viewport_size({"width": 1280, "height": 720})
+    with browser.served(built / "slides") as address:
+        for deck in DECKS:
+            page.goto(f"{address}/{deck.stem}.html")
+            page.wait_for_function("window.Reveal && Reveal.isReady()")
+            formulas = len(re.findall(r"\$\$.*?\$\$|\$[^$\n]+\$", read(deck), re.S))
+            if formulas:
+                page.wait_for_function("window.MathJax?.startup?.promise")
+                page.evaluate("MathJax.startup.promise")
+            assert page.locator("mjx-container").count() == formulas, deck.name
+            slides = page.evaluate("Reveal.getTotalSlides()")
+            assert slides == 1 + read(deck).count("\n## ")
+            assert page.evaluate(TOO_LARGE) == [], deck.name
+            assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt)"), deck.name
