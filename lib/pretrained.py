@@ -48,8 +48,10 @@ RECIPES = {
 }
 
 
+DRAWN = "Trained on drawn faces alone; under the licence of the code, MIT."
 TERMS = {
-    "toy": "Trained on drawn faces alone; under the licence of the code, MIT.",
+    "toy": DRAWN,
+    "toy64": DRAWN,
     "celeba64": "Trained on CelebA: for non-commercial research only. The licence of the code does not change that.",
 }
 
