@@ -108,8 +108,8 @@ def main():
     ]
     folder = sum(path.stat().st_size for path in export.FOLDER.rglob("*")) / 1e6
     table = pd.DataFrame(rows, columns=["where", "wait", "n", "median_ms", "p95_ms"]).assign(
-        folder_mb=folder, weights=ready.folder.name, size=ready.size, chromium=version, machine=machine_name(torch.device("cpu")),
-        commit=config.commit(),
+        folder_mb=folder, weights=ready.folder.name, size=ready.size, chromium=version,
+        machine=machine_name(torch.device("cpu")), commit=config.commit(),
     )  # fmt: skip
     table.round(1).to_csv(RESULTS, index=False)
     print(table.to_string(index=False))
