@@ -46,8 +46,7 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(mutants, "LIST", tmp_path / "list.toml")
     monkeypatch.setattr(mutants, "RESULTS", tmp_path / "mutants.csv")
     monkeypatch.setattr(mutants, "TREE", ("lib", "tests"))
-    monkeypatch.setattr(mutants, "PRELOADED", ("benchmarks.mutants",))
-    monkeypatch.setattr(mutants.listed, "__defaults__", (tmp_path / "list.toml",))
+    monkeypatch.setattr(mutants, "PRELOADED", ("pytest",))
     return tmp_path
 
 
