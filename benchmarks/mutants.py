@@ -30,7 +30,7 @@ TREE = ("lib", "tests", "benchmarks", "notebooks", "data", "conftest.py", "cours
 LONGEST = 900  # seconds; a change that keeps the tests from ending is noticed, too
 NO_END = "no end"
 #: Imported once, with all that they import in turn: it takes longer than most tests.
-PRELOADED = ("benchmarks.mutants", "lib.pretrained", "lib.study.claims", "lib.widgets", "lib.plots", "torch._dynamo")
+PRELOADED = ("pytest", "lib.pretrained", "lib.study.claims", "lib.widgets", "lib.plots", "torch._dynamo")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Mutant:
         """The change in one line, as it stands in the table."""
         return f"{self.original} -> {self.wrong}"
 
-    def digest(self, root=config.ROOT):
+    def digest(self, root):
         """Eight digits for the code and the tests that decide whether it is noticed."""
         paths = [root / "lib" / self.file, *(root / "tests" / test.partition("::")[0] for test in self.tests)]
         return config.digest([path.read_text(encoding="utf-8") for path in paths], self.name)
@@ -65,9 +65,9 @@ class Mutant:
         path.write_text(text.replace(self.original, self.wrong), encoding="utf-8")
 
 
-def listed(path=LIST):
+def listed():
     """All mutants of the list."""
-    rooms = tomllib.loads(path.read_text(encoding="utf-8"))["room"]
+    rooms = tomllib.loads(LIST.read_text(encoding="utf-8"))["room"]
     return [
         Mutant(room["file"], original, wrong, tuple(room["tests"]), *reason)
         for room in rooms
@@ -139,7 +139,7 @@ def known(mutants):
         return []
     rows = pd.read_csv(RESULTS, dtype=str, keep_default_na=False).to_dict("records")
     rows = {(row["file"], row["mutant"], row["digest"]): row for row in rows}
-    return [rows[key] for m in mutants if (key := (m.file, m.name, m.digest())) in rows]
+    return [rows[key] for m in mutants if (key := (m.file, m.name, m.digest(config.ROOT))) in rows]
 
 
 def keep(rows):

@@ -162,6 +162,11 @@ def test_every_copy_of_every_image_is_drawn_anew(name):
     assert (new != transformed(images, name, copies=2, seed=1)).any()
 
 
+def test_copies_of_the_whole_set_follow_one_another():
+    images = np.broadcast_to(np.arange(5, dtype=np.uint8)[:, None, None, None], (5, 3, 32, 32))  # flat: no flip shows
+    assert np.array_equal(transformed(images, "flip", copies=3, seed=0)[:, 0, 0, 0], np.tile(np.arange(5), 3))
+
+
 def test_transformed_leaves_the_global_generator_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)

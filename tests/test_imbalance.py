@@ -47,9 +47,9 @@ def test_asymmetric_loss_ignores_easy_negatives():
 
 
 def test_moon_by_hand():
-    scores, a = torch.tensor([[0.5, 0.5], [-2.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    scores, a = torch.tensor([[0.5, 0.5], [-1.5, 0.25]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
     # a quarter carries the first attribute: its absence weighs 1/3; four fifths the second: its presence weighs 1/4
-    expected = (1 * 0.5**2 + 0.25 * 0.5**2 + (1 / 3) * 1.0**2 + 1 * 1.0**2) / 4
+    expected = (1 * 0.5**2 + 0.25 * 0.5**2 + (1 / 3) * 0.5**2 + 1 * 1.25**2) / 4
     assert imbalance.moon(scores, a, P).item() == pytest.approx(expected)
 
 

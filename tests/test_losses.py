@@ -79,17 +79,23 @@ def test_mapping_objective_is_equation_17():
     """Eq. 17."""
     z, z_hat = torch.tensor([[0.0]]), torch.tensor([[2.0]])
     x, x_hat = torch.tensor([[0.0]]), torch.tensor([[0.5]])
-    a, logits, zero = torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([0.0])
-    total, parts = losses.mapping(z, z_hat, x, x_hat, a, logits, zero, zero, MappingConfig())
+    a, logits = torch.tensor([[1.0]]), torch.tensor([[0.0]])
+    weights = {
+        "weight_adversarial_feature": 0.5,
+        "weight_adversarial_image": 3.0,
+        "weight_reconstruction_embedding": 2.0,
+    }
+    feature, image = torch.tensor([0.0]), torch.tensor([2.0])  # D_conv is nearly taken in, D_fc in doubt
+    total, parts = losses.mapping(z, z_hat, x, x_hat, a, logits, feature, image, MappingConfig(**weights))
     expected = {
         "adversarial_feature": -log(2),
-        "adversarial_image": -log(2),
+        "adversarial_image": log(1 - SIGMOID_2),
         "reconstruction_image": 0.5,
         "reconstruction_embedding": 4.0,
         "perceptual": log(2),
     }
     assert {name: part.item() for name, part in parts.items()} == pytest.approx(expected)
-    assert total.item() == pytest.approx(-log(2) - 1 * log(2) + 10 * 0.5 + 1 * 4.0 + 10 * log(2))
+    assert total.item() == pytest.approx(-0.5 * log(2) + 3 * log(1 - SIGMOID_2) + 10 * 0.5 + 2 * 4.0 + 10 * log(2))
 
 
 def test_mapping_weights_are_the_papers():

@@ -130,6 +130,17 @@ def test_bootstrap_repeats_itself_and_widens_with_the_level():
     narrow, again, wide = (bootstrap_interval(values, np.random.default_rng(2), level=level) for level in levels)
     assert narrow == again
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    drawn = bootstrap_means(values, np.random.default_rng(2))
+    assert bootstrap_interval(values, np.random.default_rng(2)) == pytest.approx(
+        tuple(np.quantile(drawn, (0.025, 0.975)))
+    )
+
+
+def test_where_faces_agree_the_bootstrap_is_students_over_the_seeds():
+    of_seed = np.array([0.1, 0.4, 0.2])
+    drawn = bootstrap_means(np.repeat(of_seed[:, None], 4, axis=1), np.random.default_rng(0), n=20_000)
+    low, high = metrics.over_seeds(of_seed)[1:]
+    assert np.quantile(drawn, (0.025, 0.975)) == pytest.approx([low, high], abs=0.05 * (high - low))
 
 
 def test_many_numbers_get_an_interval_each():

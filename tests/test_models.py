@@ -34,6 +34,17 @@ def test_mapping_function_parameter_count_by_hand():
     )
 
 
+def test_mapping_function_by_hand():
+    torch.manual_seed(0)
+    phi, a = models.MappingFunction(5, 7), torch.rand(2, 5)
+    weights = list(phi.parameters())
+    h = a
+    for i, residual in enumerate((False, True, False, True, False)):  # where a layer is as wide as what it is given
+        new = torch.nn.functional.elu(h @ weights[2 * i].T + weights[2 * i + 1])
+        h = h + new if residual else new
+    torch.testing.assert_close(phi(a), h @ weights[10].T + weights[11])
+
+
 @pytest.mark.parametrize("size", [32, 64])
 @pytest.mark.parametrize("attributes", [5, 40])
 def test_shapes(size, attributes):

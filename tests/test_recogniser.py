@@ -42,6 +42,11 @@ def test_the_loss_decides(loss):
     assert not np.array_equal(trained(3)[0], trained(3, loss=loss)[0])
 
 
+def test_a_trained_network_is_in_evaluation_mode():
+    images, a = np.zeros((8, 3, 32, 32), np.uint8), np.eye(8, 2) > 0
+    assert not recogniser.train(models.AttributeClassifier(32, 2, 2), images, a, SETTINGS, steps=1, seed=0).training
+
+
 def test_answers_do_not_depend_on_the_batch():
     model = models.AttributeClassifier(32, 2, 2).eval()
     images = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32), dtype=np.uint8)

@@ -247,7 +247,12 @@ def wired(run, trainings):
         scores["tuned thresholds", network.seed] = [logits - cuts for logits in said]
         scores["logit adjustment", network.seed] = [logits - np.log(p / (1 - p)) for logits in said]
     return SimpleNamespace(
-        study=study, table=table, scores=scores, a_val=val.attributes[:, columns], a_test=test.attributes[:, columns]
+        study=study,
+        table=table,
+        scores=scores,
+        prevalence=p,
+        a_val=val.attributes[:, columns],
+        a_test=test.attributes[:, columns],
     )
 
 
@@ -262,6 +267,7 @@ def tuned(wired, arm, seed):
 
 def test_every_number_of_a_row_comes_from_the_faces_it_should(wired):
     assert len(wired.table) == len(wired.scores) == 10
+    assert wired.study.answers("none", 0).prevalence == pytest.approx(wired.prevalence)
     for row in wired.table.to_dict("records"):
         val, test = wired.scores[row["arm"], row["seed"]]
         test_report = metrics.report(wired.a_test, test)

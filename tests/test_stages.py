@@ -40,7 +40,7 @@ def test_mapping_trains_what_it_needs_once(run, faces, training_forbidden):
     for name, tensor in first.model.state_dict().items():
         assert torch.equal(tensor, again.model.state_dict()[name])
     assert again.config.attributes == NAMES
-    assert again.log["step"].iloc[-1] == 2  # 32 faces in batches of 16, one epoch
+    assert again.folder == first.folder and again.log["step"].iloc[-1] == 2  # 32 faces in batches of 16, one epoch
 
 
 def test_stages_that_were_zipped_are_found_on_another_machine(run, faces, training_forbidden, tmp_path, monkeypatch):
@@ -64,6 +64,13 @@ def test_a_changed_config_gets_a_folder_of_its_own(run, faces):
     assert other.config.gamma == 0.7 and first.folder != other.folder
     elsewhere = stages.autoencoder(run, dataclasses.replace(faces, key="ffffffff"))
     assert elsewhere.folder not in (first.folder, other.folder)
+
+
+def test_another_guide_gives_another_mapping(run, faces):
+    autoencoder = stages.autoencoder(run, faces)
+    guides = stages.classifier(run, faces), stages.classifier(run, faces, seed=1)
+    one, other = (stages.mapping(run, faces, (autoencoder, guide)) for guide in guides)
+    assert one.folder == stages.mapping(run, faces).folder != other.folder
 
 
 def test_models_come_back_frozen_and_describe_themselves(run, faces):

@@ -9,7 +9,7 @@ import torch
 
 from lib import toyfaces
 from lib.attributes import CELEBA, index
-from lib.toyfaces import drawing, portrait
+from lib.toyfaces import canvas, drawing, portrait
 
 ROOT = Path(__file__).parent.parent
 SIZE = 48
@@ -140,6 +140,28 @@ def test_pairs_differ_in_one_attribute():
     pairs = toyfaces.on_off_pairs(index=2, size=32)
     assert pairs.shape == (len(CELEBA), 2, 3, 32, 32)
     assert (pairs[:, 0] != pairs[:, 1]).any((1, 2, 3)).all()
+
+
+def test_shapes_are_signed_distances():
+    u, v = torch.meshgrid(torch.linspace(-1, 1, 20), torch.linspace(-1, 1, 20), indexing="ij")  # not the very centre
+    r = torch.hypot(u, v)
+    torch.testing.assert_close(canvas.disc(u, v, 0.5), r - 0.5)
+    torch.testing.assert_close(canvas.ellipse(u, v, 0.5, 0.5), r - 0.5, atol=1e-3, rtol=0)
+    torch.testing.assert_close(canvas.segment(u, v, 0.0, 0.0, 1e-4, 0.0), r, atol=1e-3, rtol=0)
+    beside, beyond = torch.tensor([0.5]), torch.tensor([2.0])
+    assert canvas.segment(beside, beside, 0.0, 0.0, 1.0, 0.0).item() == pytest.approx(0.5)
+    assert canvas.segment(beyond, 0 * beyond, 0.0, 0.0, 1.0, 0.0).item() == pytest.approx(1.0)
+    assert canvas.box(beyond, 0 * beyond, 1.0, 0.5).item() == pytest.approx(1.0)
+    assert canvas.box(0 * beyond, 0 * beyond, 1.0, 0.5).item() == pytest.approx(-0.5)
+    corner = canvas.box(torch.tensor([1.3]), torch.tensor([0.9]), 1.0, 0.5)
+    assert corner.item() == pytest.approx(0.5)  # 0.3 and 0.4 beyond it
+
+
+def test_a_line_covers_its_width_and_fades_below_a_pixel():
+    window = canvas.Window(torch.zeros(1, 3, 1, 5), *torch.zeros(2, 1, 1, 5), torch.full((1, 1, 1), 0.1))
+    across = torch.tensor([[[-0.4, -0.1, 0.0, 0.1, 0.4]]])
+    assert window.line(across, 0.2).flatten().tolist() == pytest.approx([0, 1, 1, 1, 0])
+    assert window.line(across, 0.02)[0, 0, 2].item() == pytest.approx(0.4)  # a line of 0.04 in a pixel of 0.1
 
 
 def test_no_faces_is_no_error():

@@ -60,7 +60,7 @@ def networks(ready, folder):
 
 def judge(ready):
     """Who reads generated faces: the oracle that ships with the weights, else the classifier that guided Φ."""
-    return getattr(ready, "oracle", None) or ready.classifier
+    return ready.oracle or ready.classifier
 
 
 def contents(ready):
@@ -86,7 +86,7 @@ def contents(ready):
             {"labels": np.flatnonzero(row).tolist(), "z": [round(float(value), 4) for value in embedding]}
             for row, embedding in zip(labels, z, strict=True)
         ],
-        "independent": getattr(ready, "oracle", None) is not None,
+        "independent": ready.oracle is not None,
     }
 
 
