@@ -204,16 +204,20 @@ def test_published_tables_come_back_and_the_newer_row_counts(tmp_path):
     assert stored["verdict"].tolist() == ledger["verdict"].tolist()
 
 
-def test_rows_of_another_generator_do_not_mix_with_newer_ones(tmp_path):
-    older = differences(("balancing", "none", -0.2, -0.3, -0.1), ("doubling", "none", 0, 0, 0)).assign(study="old")
+def test_rows_of_two_generators_do_not_mix_the_study_of_more_arms_counts_then_the_newer(tmp_path):
+    older = differences(("balancing", "none", -0.2, -0.3, -0.1)).assign(study="old")
+    larger = differences(("none", "none", 0, 0, 0), ("balancing", "none", 0.3, 0.2, 0.4))
+    larger = larger.assign(study="large", protocol="same epochs")
+    few = differences(("balancing", "none", 0.9, 0.8, 1.0)).assign(study="few", protocol="same epochs")
     elsewhere = differences(("balancing", "none", 0.1, 0, 0.2), data="faces64").assign(study="other")
     newer = differences(("balancing", "none", 0.2, 0.1, 0.3)).assign(study="01234567")
-    for name, tables in (("run", [newer]), ("published", [older, elsewhere])):
+    for name, tables in (("run", [newer, few]), ("published", [older, elsewhere, larger])):
         (tmp_path / name).mkdir()
         pd.concat(tables).to_csv(tmp_path / name / "recognition_differences.csv", index=False)
     table = evidence.read_results(tmp_path / "run", tmp_path / "published")["recognition_differences"]
     assert set(zip(table["data"], table["arm"], table["study"], strict=True)) == {
         ("toy", "balancing", "01234567"), ("faces64", "balancing", "other"),
+        ("toy", "none", "large"), ("toy", "balancing", "large"),
     }  # fmt: skip
 
 

@@ -53,8 +53,9 @@ def read_table(path):
 def read_results(*folders):
     """The result tables in several folders, a dict of DataFrames; those that are not there are left out.
 
-    Where two folders hold the same row of the same setting, the first one's counts; and of one setting only rows of one
-    study, the one that comes first: another generator's rows do not mix with them.
+    Of one setting only rows of one study count, as those of another generator must not mix with them: of the study with
+    the most arms, for of few nothing can be said in general; where that leaves two, of the one that comes first. Where
+    two folders hold the same row, the first one's counts.
     """
     results = {}
     for name in TABLES:
@@ -62,12 +63,14 @@ def read_results(*folders):
         found = [read_table(path) for path in paths if path.exists()]
         if found:
             table = pd.concat(found, ignore_index=True)
-            keys = [column for column in KEYS if column in table]
-            table = table.drop_duplicates(keys, ignore_index=True)
             if "study" in table:
-                setting = table.groupby([column for column in SETTING if column in table], dropna=False)
-                table = table[table["study"] == setting["study"].transform("first")].reset_index(drop=True)
-            results[name] = table
+                setting = [column for column in SETTING if column in table]
+                arms_of = table.groupby([*setting, "study"], dropna=False)["arm"].transform("nunique")
+                ordered = table.assign(arms=arms_of).sort_values("arms", ascending=False, kind="stable")
+                chosen = ordered.groupby(setting, dropna=False)["study"].transform("first").sort_index()
+                table = table[table["study"] == chosen]
+            keys = [column for column in KEYS if column in table]
+            results[name] = table.drop_duplicates(keys, ignore_index=True)
     return results
 
 
