@@ -15,6 +15,7 @@ include_patterns = [
     "data/**README.md",
     "notebooks/*.ipynb",
     "notebooks/reference/*.md",
+    "notebooks/teaching/*.md",
 ]
 extensions = ["myst_nb", "sphinx-mathjax-offline"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]

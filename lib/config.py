@@ -162,7 +162,7 @@ PROFILES = {
         ),
         ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
         MappingConfig(size=32, embedding=256, filters=16, noise=0.3, epochs=5, learning_rate=1e-3, halvings=4),
-        RecognitionConfig(filters=16, steps=800, learning_rate=1e-3, tried=(400, 800, 1_600)),
+        RecognitionConfig(filters=16, steps=800, learning_rate=1e-3, tried=(400, 800, 1_200)),
         minutes={
             "00_start": 0.2,
             "01_statistics": 0.2,
@@ -174,6 +174,7 @@ PROFILES = {
             "07_compared_systems": 7.5,
             "08_past_the_paper": 0.3,
             "09_full_scale": 0.2,
+            "10_groups": 3,
         },
     ),
     "reference": Profile(  # the paper's networks on 26,000 faces: half to learn from, half to compare with

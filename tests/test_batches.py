@@ -123,7 +123,9 @@ def test_shifts_are_differences_of_labels(context):
     own = context.codec("autoencoder")
     phi = context.shift("phi", own)(own.encode(context.train.images[:4]), a[:4], a[4:8])
     assert torch.allclose(phi, context.phi(a[4:8]) - context.phi(a[:4]))
-    with pytest.raises(ValueError, match='"linear" or "phi"'):
+    moved = context.shift("flow", own)(own.encode(context.train.images[:4]), a[:4], a[:4])
+    assert moved.abs().max() < 0.05 * own.encode(context.train.images[:4]).abs().max()  # the same labels: no way to go
+    with pytest.raises(ValueError, match='"linear", "phi" or "flow"'):
         context.shift("magic", codec)
 
 

@@ -62,7 +62,12 @@ def pages(site):
 
 
 def test_every_notebook_and_page_is_in_it(pages, site):
-    sources = [ROOT / "README.md", *NOTEBOOKS, *ROOT.glob("notebooks/reference/*.md")]
+    sources = [
+        ROOT / "README.md",
+        *NOTEBOOKS,
+        *ROOT.glob("notebooks/reference/*.md"),
+        *ROOT.glob("notebooks/teaching/*.md"),
+    ]
     expected = {site / path.relative_to(ROOT).with_suffix(".html") for path in sources}
     assert len(expected) > 10 and expected <= set(pages)
 

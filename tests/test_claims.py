@@ -33,7 +33,9 @@ def test_a_gain_needs_its_direction_and_its_size(printed, low, high, verdict):
     assert claims.as_gain(printed, measured(low, high)) == verdict
 
 
-@pytest.mark.parametrize("low, high, verdict", [(-2, -1, "holds"), (-1, 1, "undecided"), (0.1, 1, "does not hold")])
+@pytest.mark.parametrize(
+    "low, high, verdict", [(-2, -1, "holds"), (-1, 1, "undecided"), (-1, 0, "undecided"), (0.1, 1, "does not hold")]
+)
 def test_no_gain_needs_a_certain_answer(low, high, verdict):
     assert claims.as_no_gain(0.0, measured(low, high)) == verdict
 
@@ -70,7 +72,16 @@ def test_a_choice_holds_if_all_seeds_make_it(low, high, verdict):
     assert claims.as_choice(2.0, measured(low, high)) == verdict
 
 
-@pytest.mark.parametrize("low, high, verdict", [(51, 60, "holds"), (50, 60, "undecided"), (40, 50, "does not hold")])
+@pytest.mark.parametrize(
+    "low, high, verdict",
+    [
+        (51, 60, "holds"),
+        (50, 60, "undecided"),
+        (40, 50, "undecided"),
+        (40, 49, "does not hold"),
+        (50, 50, "does not hold"),
+    ],
+)
 def test_most_is_more_than_half(low, high, verdict):
     assert claims.more_than(50, measured(low, high)) == verdict
 
@@ -246,3 +257,17 @@ def test_of_single_attributes_only_what_is_read_is_published(tmp_path):
     claims.publish({"recognition_per_attribute": table}, tmp_path)
     stored = pd.read_csv(tmp_path / "recognition_per_attribute.csv")
     assert list(zip(stored["arm"], stored["over"], strict=True)) == rows[:3]
+
+
+def test_a_quotient_of_rounded_counts_is_no_rounded_quotient():
+    verdict = claims.as_quotient((71_000, 1_000), (2_000, 1_000))  # 70.5 / 2.5 to 71.5 / 1.5
+    for ours, said in ((28.1, "does not hold"), (28.3, "holds"), (47.6, "holds"), (47.7, "does not hold")):
+        assert verdict(35, measured(ours, ours)) == said
+
+
+def test_a_change_of_counts_is_judged_as_a_gain():
+    by_claim = {claim.claim: claim for claim in claims.CLAIMS}
+    claim = by_claim["change of the smallest count by balancing instead of doubling"]
+    assert [claim.verdict(claim.printed, measured(v, v)) for v in (70_000, 1_000, -5)] == [
+        "holds", "holds weaker", "does not hold"
+    ]  # fmt: skip

@@ -144,3 +144,11 @@ def test_distances_and_operations_are_told_in_times_ours():
     assert evidence.training_times("StarGAN", "ours, classifier", "ours, Φ")({"cost": cost}).value == 2.5
     with pytest.raises(evidence.Missing):
         evidence.training_times("StarGAN", "ours, all stages")({"cost": cost})
+
+
+def test_generators_are_one_more_uncertainty_beside_faces_and_seeds():
+    """Half widths by hand: Student's of -2.9, -2.8, -2.7 is 4.303 * 0.1 / sqrt(3), that of faces and seeds 0.4."""
+    rows = [(-2.9, -3.3, -2.5), (-2.8, -3.2, -2.4), (-2.7, -3.1, -2.3)]
+    value, low, high = evidence.over_generators(pd.DataFrame(rows, columns=["value", "low", "high"]))
+    reach = np.hypot(4.30265 * 0.1 / np.sqrt(3), 0.4)
+    assert (value, low, high) == pytest.approx((-2.8, -2.8 - reach, -2.8 + reach), abs=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import config, models
+from lib import config, data, models
 from lib.study import imbalance, recogniser
 
 SETTINGS = config.RecognitionConfig(filters=2, batch_size=8, learning_rate=1e-2)
@@ -51,3 +51,15 @@ def test_answers_do_not_depend_on_the_batch():
     model = models.AttributeClassifier(32, 2, 2).eval()
     images = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32), dtype=np.uint8)
     np.testing.assert_allclose(recogniser.predict(model, images, 3), recogniser.predict(model, images), rtol=1e-5)
+
+
+def test_batch_norms_take_the_statistics_of_real_faces():
+    """Whatever went through before: mean and variance are those of these faces, over all batches."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
+    model = torch.nn.Sequential(torch.nn.BatchNorm2d(3)).train()
+    model(torch.full((4, 3, 8, 8), 9.0))
+    model = recogniser.normalised_by(model, images, batch_size=10)
+    x = data.to_float(images)
+    assert torch.allclose(model[0].running_mean, x.mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(model[0].running_var, x.var((0, 2, 3)), rtol=1e-2)
+    assert not model.training

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, RidgeCV
 from torch import nn
 
-from lib import data, stages, training
+from lib import data, flow, stages, training
 from lib.augmentation import generate
 from lib.baselines import systems
 from lib.study import training_sets
@@ -138,13 +138,22 @@ class Context:
 
         "linear"   Δ = W(a' - a), W the ridge regression from the training faces' labels to their embeddings
         "phi"      Δ = Φ(a') - Φ(a); only for the autoencoder's embeddings
+        "flow"     back to the noise from which a flow makes z under a, and forth again under a' (lib/flow.py)
         """
+        if by == "flow":
+            field = self.flow(codec)
+            return lambda z, a, new: flow.edit(field, z, a, new) - z
         if by == "phi":
             return lambda z, a, new: self.phi(new) - self.phi(a)
         if by == "linear":
             weight = self.ridge(codec)
             return lambda z, a, new: (new.float() - a.float()).to(weight.device) @ weight.T
-        raise ValueError(f'no way to move an embedding is called {by!r}; choose "linear" or "phi"')
+        raise ValueError(f'no way to move an embedding is called {by!r}; choose "linear", "phi" or "flow"')
+
+    @cache  # noqa: B019
+    def flow(self, codec):
+        """The flow of the training faces' embeddings given their labels (lib/flow.py)."""
+        return flow.fit(codec.encode(self.train.images), torch.from_numpy(self.train.attributes), seed=self.run.seed)
 
     @cache  # noqa: B019
     def ridge(self, codec):

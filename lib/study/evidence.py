@@ -120,6 +120,18 @@ def with_interval(row):
     return f"{row['value']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
 
 
+def over_generators(gains):
+    """One gain for several trainings of the generator that share test faces and seeds: (value, low, high).
+
+    `gains` has a row with value, low, high for each. Two things are uncertain: which generator it is, Student's
+    interval over the values, and faces and seeds, the rows' own intervals, which no further generator makes shorter.
+    They are independent, so the squares of their half widths add up.
+    """
+    value, low, high = metrics.over_seeds(gains["value"])
+    below, above = (gains["value"] - gains["low"]).mean(), (gains["high"] - gains["value"]).mean()
+    return value, value - np.hypot(value - low, below), value + np.hypot(high - value, above)
+
+
 def in_words(gains):
     """How many of these arms gain for certain and how many lose, and which is best; `gains` is of `points`."""
     if gains.empty:

@@ -74,7 +74,7 @@ class Networks:
         self.folder = run.folder / "results"
         self.memory, self.trained = {}, False
         settings = {name: value for name, value in asdict(self.settings).items() if name not in AMOUNTS}
-        self.protocol = [faces.key, settings, same_epochs, self.targets, attgan]
+        self.protocol = [faces.key, settings, same_epochs, self.targets, attgan and "normalised by real faces"]
         self.guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
         if self.context.unlabelled is not None:
             self.guides.append(self.context.unlabelled.key)
@@ -138,6 +138,8 @@ class Networks:
             torch.manual_seed(seed)
             change = arm.starting(context, images, a)  # of whole rows, of which the loss sees the targets
             model = recogniser.train(self.network(), images, a, self.settings, steps, seed, self._loss(arm, a), change)
+            if self.attgan:
+                model = recogniser.normalised_by(model, context.train.images)
             if arm.finish is not None:
                 model = arm.finish(context, model, images, a)
         else:

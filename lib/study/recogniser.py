@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.swa_utils import update_bn
 from tqdm.auto import tqdm
 
 from lib import data, models, training
@@ -52,6 +53,17 @@ def train(model, images, a, settings, steps, seed, loss=imbalance.cross_entropy,
             training.descend(accelerator, value, optimizer)
             if schedule is not None:
                 schedule.step()
+    return model.eval()
+
+
+def normalised_by(model, images, batch_size=500):
+    """`model` with the statistics of its batch norms taken anew from uint8 images (n, 3, S, S).
+
+    Of real and generated faces in one batch they are the mean, which fits neither; test faces are real.
+    """
+    device = next(model.parameters()).device
+    parts = torch.from_numpy(np.array(images)).split(batch_size)
+    update_bn((data.to_float(part.to(device)) for part in parts), model)
     return model.eval()
 
 

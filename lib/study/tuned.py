@@ -42,6 +42,7 @@ TABLE = [
     Arm(FLIP, "reference", changes=(FLIPPED,)),
     Arm("difference editing", "past the paper", changes=(editing(), FLIPPED)),
     Arm("difference editing, Φ", "past the paper", changes=(editing(by="phi"), FLIPPED)),
+    Arm("difference editing, flow", "past the paper", changes=(editing(by="flow"), FLIPPED)),
     Arm("difference editing, components", "past the paper", changes=(editing(through="components"), FLIPPED)),
     Arm("difference editing, mixup", "past the paper", changes=(editing(), FLIPPED, MIXUP)),
     Arm("mixup", "cheap remedies", changes=(FLIPPED, MIXUP)),
