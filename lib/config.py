@@ -179,7 +179,7 @@ PROFILES = {
     ),
     "reference": Profile(  # the paper's networks on 26,000 faces: half to learn from, half to compare with
         "reference",
-        DataConfig(train=13_000),
+        DataConfig(train=13_000, least=LEAST),
         AutoencoderConfig(filters=32, critic_filters=32),
         ClassifierConfig(),
         MappingConfig(),

@@ -97,7 +97,7 @@ def load(run):
         faces = draw(counts, data.size, cache)
     else:
         faces = replace(read(run.source, data.size, cache), source=run.data_name)
-    check_enough(run, faces)
+        check_enough(run, faces)  # drawn faces are as many as the profile, or a size of the sweep, asks for
     chosen = []
     for split, count in counts.items():
         rows = np.flatnonzero(faces.split == split)
