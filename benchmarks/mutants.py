@@ -126,7 +126,14 @@ def failing(root, tests):
     if not answer.poll(LONGEST):
         process.kill()
         return NO_END
-    code, failed = answer.recv()
+    try:
+        code, failed = answer.recv()
+    except EOFError:
+        process.join()
+        raise RuntimeError(
+            f"the process of {', '.join(tests)} ended with {process.exitcode} before an answer, as when somebody or a "
+            "full memory kills it; run again, what was found is kept"
+        ) from None
     process.join()
     if code and not failed:
         raise RuntimeError(f"pytest ended with {code} and names no test of {', '.join(tests)}")
