@@ -49,7 +49,7 @@ class Mutant:
     @property
     def name(self):
         """The change in one line, as it stands in the table."""
-        return f"{self.original} -> {self.wrong}"
+        return " ".join(f"{self.original} -> {self.wrong}".split())
 
     def digest(self, root):
         """Eight digits for the code and the tests that decide whether it is noticed."""
