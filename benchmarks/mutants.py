@@ -49,7 +49,7 @@ class Mutant:
     @property
     def name(self):
         """The change in one line, as it stands in the table."""
-        return f"{self.original} -> {self.wrong}"
+        return " ".join(f"{self.original} -> {self.wrong}".split())
 
     def digest(self, root):
         """Eight digits for the code and the tests that decide whether it is noticed."""
@@ -126,7 +126,14 @@ def failing(root, tests):
     if not answer.poll(LONGEST):
         process.kill()
         return NO_END
-    code, failed = answer.recv()
+    try:
+        code, failed = answer.recv()
+    except EOFError:
+        process.join()
+        raise RuntimeError(
+            f"the process of {', '.join(tests)} ended with {process.exitcode} before an answer, as when somebody or a "
+            "full memory kills it; run again, what was found is kept"
+        ) from None
     process.join()
     if code and not failed:
         raise RuntimeError(f"pytest ended with {code} and names no test of {', '.join(tests)}")

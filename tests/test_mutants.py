@@ -64,9 +64,15 @@ def test_a_wrong_line_turns_its_test_red_and_a_harmless_one_is_a_survivor_with_i
 
 
 def test_what_is_red_anyway_has_noticed_nothing(tree, monkeypatch):
-    (tree / "tests" / "test_half.py").write_text("def test_half():\n    assert False\n")
+    monkeypatch.setattr(mutants, "failing", lambda root, tests: "test_half.py::test_half")
     with pytest.raises(SystemExit, match="test_half.py::test_half fails without any change"):
         mutants.main([])
+
+
+def test_tests_whose_process_is_killed_have_noticed_nothing(tree):
+    (tree / "tests" / "test_half.py").write_text("import os\n\nos._exit(3)\n")
+    with pytest.raises(RuntimeError, match="test_half.py ended with 3 before an answer"):
+        mutants.failing(tree, ("test_half.py",))
 
 
 def test_a_fragment_that_is_gone_is_told(tree):
