@@ -143,7 +143,11 @@ class Endless:
             guide = models.Autoencoder(endless.size, settings[0].filters, endless.embedding).to(x.device)
             judge = models.AttributeClassifier(endless.size, settings[1].filters, len(attributes)).to(x.device)
             known += [stages.embed(guide.encoder, x), models.frozen(guide.decoder), models.frozen(judge)]
-        self.loop = train(accelerator, self.state, *known, endless)
+        features = []
+        if name == "ours, autoencoder" and settings.weight_feature:
+            judge = models.AttributeClassifier(endless.size, profile.classifier.filters, len(attributes)).to(x.device)
+            features = [models.first_features(models.frozen(judge))]
+        self.loop = train(accelerator, self.state, *known, endless, *features)
 
     def turn(self):
         """One turn; waits for the device."""

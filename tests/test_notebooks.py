@@ -35,8 +35,8 @@ def faults(path):
 
     if not re.fullmatch(r"\d\d_[a-z0-9_]+\.ipynb", path.name):
         yield "its name is not NN_name.ipynb"
-    if path.stat().st_size > 1_500_000:
-        yield "it is larger than 1.5 MB"
+    if path.stat().st_size > 2_000_000:
+        yield "it is larger than 2 MB"
     yield from faults_of_text(text, path.parent)
     yield from faults_of_code(code)
     yield from faults_of_outputs(outputs)
@@ -151,7 +151,7 @@ def shown(kind, content):
         ("top to bottom: [1, 3]", {"count": 3}),
         ("top to bottom: [1, None]", {"count": None}),
         ("one machine only", {"output": shown("text/plain", str(Path.home() / "x"))}),
-        ("larger than 1.5 MB", {"text": "# One\n" + "x" * 1_500_000}),
+        ("larger than 2 MB", {"text": "# One\n" + "x" * 2_000_000}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
