@@ -79,3 +79,10 @@ def test_a_fragment_that_is_gone_is_told(tree):
     (tree / "lib" / "half.py").write_text("def half(x):\n    return 0.5 * x\n")
     with pytest.raises(ValueError, match="'x / 2' stands there 0 times, not once"):
         mutants.main([])
+
+
+def test_the_published_run_covers_the_list_and_nearly_every_line_was_noticed():
+    table = pd.read_csv(mutants.RESULTS, keep_default_na=False)
+    assert set(zip(table["file"], table["mutant"], strict=True)) == {(mutant.file, mutant.name) for mutant in LISTED}
+    assert (table["noticed"] == "yes").mean() >= 0.95
+    assert (table.loc[table["noticed"] == "no", "reason"] != "").all()
