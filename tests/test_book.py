@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import apart
 import browser
 import nbformat
 import numpy as np
@@ -36,7 +37,7 @@ def site(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", refuse)
         patch.setattr(socket, "getaddrinfo", refuse)
-        assert book.build(folder) == 0
+        assert apart.exit_code(book.build, folder) == 0
     return folder
 
 
