@@ -35,7 +35,8 @@ def test_every_notebook_is_there_for_students_and_teachers(folder):
 
 def test_no_student_file_holds_a_solution_a_hint_or_a_hidden_test(folder):
     texts = [sources(path) for path in (folder / "student").glob("*.ipynb")]
-    assert {path.suffix for path in (folder / "student").rglob("*") if path.is_file()} <= {".ipynb", ".png", ".svg"}
+    kinds = {path.suffix for path in (folder / "student").rglob("*") if path.is_file()}
+    assert kinds <= {".ipynb", ".png", ".svg", ".webp"}
     for sheet in SHEETS:
         for exercise in sheet.exercises:
             kept = [exercise.solution, exercise.equivalent, exercise.explanation, *(code for _, code in exercise.wrong)]
