@@ -14,7 +14,7 @@ def image_reconstruction(x, x_hat):
 
 
 def squared_reconstruction(x, x_hat):
-    """E‖x − x̂‖²: what Eq. 4 would be with the squared norm of Eq. 11; it blurs more."""
+    """E‖x − x̂‖²: what Eq. 4 would be with the squared norm of Eq. 11."""
     return mse_loss(x_hat, x)
 
 
