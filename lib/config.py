@@ -54,6 +54,7 @@ class AutoencoderConfig:
     epochs: float = 30
     batch_size: int = 16
     learning_rate: float = 1e-4
+    halvings: int = 0  # of the rate, evenly spread; 0: it halves where BEGAN's convergence stalls
     seed: int = 0
 
 

@@ -114,6 +114,12 @@ def descend(accelerator, loss, *optimizers, longest=LONGEST_GRADIENT):
         optimizer.step()
 
 
+def halve(state, config, stop):
+    """Set the rate of the step to come: `config.halvings` times it halves on the way to step `stop`, evenly spread."""
+    for optimizer in state.optimizers.values():
+        optimizer.param_groups[0]["lr"] = config.learning_rate * 0.5 ** (state.step * (config.halvings + 1) // stop)
+
+
 def turned(x, factor):
     """`x`; the gradient that comes back through it is multiplied by `factor()`, a tensor, asked for only then.
 
@@ -146,7 +152,7 @@ def autoencoder_state(config, device):
     optimizers = {name: adam([module], config.learning_rate) for name, module in modules.items()}
     schedulers = {
         name: ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0, min_lr=config.learning_rate / 8)
-        for name, optimizer in optimizers.items()
+        for name, optimizer in (() if config.halvings else optimizers.items())
     }
     values = {"k": torch.zeros((), device=device), "progress": torch.zeros((), device=device)}
     return TrainingState(modules, optimizers, schedulers, values)
@@ -180,8 +186,8 @@ def train_autoencoder(accelerator, state, images, config, features=None):
     """Eq. 1-6 on `images`, uint8 (N, 3, S, S) on the device; with `config.weight_feature` also seen through `features`,
     the frozen first layers of a classifier (`models.first_features`).
 
-    The learning rate halves after an epoch whose mean convergence measure is no better than the best so far, as BEGAN's
-    when it stalls, down to an eighth.
+    Without `config.halvings` the learning rate halves after an epoch whose mean convergence measure is no better than
+    the best so far, as BEGAN's when it stalls, down to an eighth.
     Records: reconstruction, adversarial, critic; with `features` feature; with BEGAN's loss error_real, k, convergence.
     """
     model, critic = state.modules["model"], state.modules["critic"]
@@ -204,6 +210,8 @@ def train_autoencoder(accelerator, state, images, config, features=None):
             if config.weight_feature:
                 weights["feature"] = losses.feature_reconstruction(features, x, x_hat)
             total, parts = losses.autoencoder(reconstruction, adversarial, **weights)
+        if config.halvings:
+            halve(state, config, stop)
         descend(accelerator, total + critic_loss, *state.optimizers.values())
 
         record = averaged(accelerator, **parts, critic=critic_loss)
@@ -313,8 +321,7 @@ def train_mapping(accelerator, state, images, a, z, decoder, classifier, config)
             total, parts = losses.mapping(
                 z[batch], z_hat, x, x_hat, labels, attribute_logits, feature_logits, image_logits, config
             )
-        for optimizer in state.optimizers.values():
-            optimizer.param_groups[0]["lr"] = config.learning_rate * 0.5 ** (state.step * (config.halvings + 1) // stop)
+        halve(state, config, stop)
         descend(accelerator, total + feature_loss + image_loss, *state.optimizers.values())
         state.step += 1
         yield averaged(

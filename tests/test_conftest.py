@@ -11,8 +11,6 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-import conftest
-
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = """
 import os, pathlib, lib
@@ -48,13 +46,15 @@ def test_cells_after_a_failing_one_are_skipped(outcome):
 
 
 @pytest.fixture
-def configure(monkeypatch):
+def configure(monkeypatch, request):
     """Calls the hook in an empty environment; returns what it put there."""
+    # By its path: the tests' own conftest.py has the same name.
+    conftest = request.config.pluginmanager.get_plugin(str(ROOT / "conftest.py"))
 
     def configure(**config):
         with monkeypatch.context() as patch:
             patch.setattr(os, "environ", {"COURSE_RUNS": "inherited"})
-            conftest.pytest_configure(SimpleNamespace(add_cleanup=cleanups.append, **config))
+            conftest.pytest_configure(SimpleNamespace(rootpath=ROOT, add_cleanup=cleanups.append, **config))
             for cleanup in cleanups:
                 cleanup()
             return os.environ
@@ -67,8 +67,9 @@ def test_workers_keep_the_folder_they_inherit(configure):
     assert configure(workerinput={}) == {"COURSE_RUNS": "inherited"}
 
 
-def test_kernels_take_one_thread(configure):
-    assert configure()["OMP_NUM_THREADS"] == "1"
+def test_kernels_take_one_thread_and_this_checkouts_lib(configure):
+    environment = configure()
+    assert environment["OMP_NUM_THREADS"] == "1" and environment["PYTHONPATH"] == str(ROOT)
 
 
 def test_folder_of_results_is_fresh_and_does_not_stay(configure):

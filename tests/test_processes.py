@@ -56,7 +56,7 @@ def straight(script, tmp_path_factory):
 
 
 def test_killed_within_a_save_of_every_stage_the_result_is_bit_identical(script, straight, tmp_path):
-    for stage in ("autoencoder", "classifier", "mapping"):
+    for stage in ("classifier", "autoencoder", "mapping"):  # in the order in which they rest on each other
         killed = subprocess.run([sys.executable, script], env=environment(tmp_path) | {"KILLED_IN": stage})
         assert killed.returncode == -signal.SIGKILL
     subprocess.run([sys.executable, script], env=environment(tmp_path), check=True)

@@ -392,13 +392,14 @@ def test_learning_rate_halves_after_an_epoch_no_better_than_the_best(
     assert rates[2::2] == rates[1:-1:2]  # nothing changes within an epoch
 
 
-def test_learning_rate_of_the_mapping_halves_evenly(accelerator, faces):
-    settings = dataclasses.replace(MAPPING, halvings=3, epochs=4)
-    state, steps = loop("mapping", accelerator, faces, settings)
+@pytest.mark.parametrize("stage, settings, players", [("mapping", MAPPING, 3), ("autoencoder", AUTOENCODER, 2)])
+def test_learning_rate_halves_evenly(accelerator, faces, stage, settings, players):
+    settings = dataclasses.replace(settings, halvings=3, epochs=4)
+    state, steps = loop(stage, accelerator, faces, settings)
     rates = [[optimizer.param_groups[0]["lr"] for optimizer in state.optimizers.values()] for _ in steps]
     assert len(rates) == 4 * 4  # 32 faces in batches of eight
     expected = settings.learning_rate * 0.5 ** np.repeat(range(4), len(rates) // 4)
-    assert rates == [[rate] * 3 for rate in expected]
+    assert rates == [[rate] * players for rate in expected]
 
 
 def test_an_unknown_adversarial_loss_is_refused():
