@@ -37,9 +37,9 @@ RECIPES = {
     "toy64": dataclasses.replace(  # the same networks for faces of twice the width
         LAPTOP,
         name="toy64",
-        data=dataclasses.replace(LAPTOP.data, size=64, train=16_000),
-        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, epochs=12, halvings=5),
-        classifier=dataclasses.replace(LAPTOP.classifier, size=64, epochs=6),
+        data=dataclasses.replace(LAPTOP.data, size=64, train=10_000),
+        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, epochs=10, halvings=5),
+        classifier=dataclasses.replace(LAPTOP.classifier, size=64, epochs=9),
         mapping=dataclasses.replace(LAPTOP.mapping, size=64),
     ),
     "celeba64": dataclasses.replace(  # the paper's, but for a classifier that is small enough to ship
