@@ -127,8 +127,8 @@ def test_gains_are_over_mirrored_faces(run, monkeypatch):
 
 def test_sizes_beyond_the_faces_are_left_out(run, capsys):
     few = dataclasses.replace(run, profile=dataclasses.replace(run.profile, data=config.DataConfig(32, 40, 8, 8)))
-    sizes = [study.n for study in tuned.studies(few, sizes=(16, 32), arms=[tuned.FLIP])]
-    assert sizes == [16, 32]
+    found = [(study.n, list(study.arms)) for study in tuned.studies(few, sizes=(16, 32), arms=["mixup"])]
+    assert found == [(n, [tuned.FLIP, "mixup"]) for n in (16, 32)]  # what others are compared with is always there
     with pytest.raises(ValueError, match="unknown arm 'flips'"):
         TunedStudy(run, noise(), 16, ["flips"])
 

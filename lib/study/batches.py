@@ -72,7 +72,7 @@ def difference(context, images, a, wished, by="linear", through="autoencoder", s
     """
     codec = context.codec(through)
     z = codec.encode(images)
-    before = codec.decode(z).cpu()  # once, as nothing of it changes
+    before = torch.cat([codec.decode(part).cpu() for part in z.split(256)])  # once, as nothing of it changes
     shift = context.shift(by, codec)
     a = torch.as_tensor(a)
 

@@ -115,8 +115,9 @@ def studies(run, sizes=None, arms=None, seeds=None):
     """Yields a TunedStudy for each number of labelled faces; one for which there are too few is left out with a line.
 
     sizes   default `SIZES`, at profile ci the profile's
-    arms    names in `ARMS`, or Arm objects; default all
+    arms    names in `ARMS`, or Arm objects, default all; `FLIP`, with which they are compared, is always among them
     """
+    arms = dict.fromkeys((FLIP, *(arms or ARMS)))
     sizes = sizes or (run.profile.recognition.sizes if run.profile.name == "ci" else SIZES)
     most = None if run.source != "toy" else max(run.profile.data.train or 0, *sizes)
     everybody = data.load(replace(run, profile=sweep.with_train(run.profile, most)))
@@ -124,7 +125,7 @@ def studies(run, sizes=None, arms=None, seeds=None):
         if n > len(everybody.part("train")):
             print(f"left out  {n:,} training faces: {run.data_name} has no more than {len(everybody.part('train')):,}")
             continue
-        yield TunedStudy(run, everybody, n, arms or ARMS, seeds)
+        yield TunedStudy(run, everybody, n, arms, seeds)
 
 
 if __name__ == "__main__":
