@@ -68,7 +68,7 @@ class FaceExplorer(W.VBox):
 
         wrapping = W.Layout(flex_flow="row wrap", align_items="flex-start")
         regions = W.HBox([self.region(*group) for group in self.offered.regions.items()], layout=wrapping)
-        shown = W.VBox([self.face, self.other, self.reading, self.warning], layout=W.Layout(width="300px"))
+        shown = W.VBox([self.face, self.other, self.reading, self.warning], layout=W.Layout(flex="0 0 300px"))
         super().__init__([
             W.HBox([self.start, self.person, *self.buttons.values()], layout=wrapping),
             W.HBox([shown, regions], layout=W.Layout(align_items="flex-start")),
