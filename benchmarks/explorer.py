@@ -28,7 +28,6 @@ from tests import browser
 RESULTS = config.ROOT / "data" / "results" / "explorer.csv"
 PICTURE = config.ROOT / "notebooks" / "figures" / "explorer.webp"
 STARTS, CHOICES = 5, 100
-PAUSE = 0.4  # seconds between clicks, for the strip to be drawn
 
 
 def page_waits(chromium, address):
@@ -42,7 +41,7 @@ def page_waits(chromium, address):
             boxes = page.get_by_role("checkbox").all()
             for i in range(CHOICES):
                 boxes[i % len(boxes)].click()
-                time.sleep(PAUSE)
+                drawn(page)  # a click in between would be compared with a page that is still at work
             next_ones = measured(page)[1:]
         context.close()
     return first, next_ones
@@ -51,8 +50,13 @@ def page_waits(chromium, address):
 def opened(context, address):
     page = context.new_page()
     page.goto(address)
-    page.wait_for_selector('#strip[aria-busy="false"]', state="attached")
+    drawn(page)
     return page
+
+
+def drawn(page):
+    """Wait until the page has nothing left to draw."""
+    page.wait_for_selector('#strip[aria-busy="false"]', state="attached")
 
 
 def measured(page):
@@ -83,7 +87,7 @@ def photograph(chromium, address):
     for name in ("Wearing Hat", "Eyeglasses"):
         page.get_by_role("checkbox", name=name).click()
     page.locator("h1").click()  # the mouse leaves the attributes
-    page.wait_for_selector('#strip[aria-busy="false"]', state="attached")
+    drawn(page)
     page.wait_for_timeout(1000)  # the portraits, too
     page.evaluate("window.scrollTo(0, 0)")
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(PICTURE, quality=80, method=6)

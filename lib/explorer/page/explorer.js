@@ -42,10 +42,11 @@ function described(labels) {
 // Show `state`; `since` is when it was asked for. What matters most comes first, and a newer call ends an older one.
 async function show(since = performance.now()) {
   const mine = ++turn;
+  const asked = face(state.labels); // the worker paints while the page shows what was chosen
   at("strip").ariaBusy = "true";
   showChoices();
   try {
-    const rgba = await face(state.labels);
+    const rgba = await asked;
     if (mine !== turn) return;
     draw(at("face"), rgba, described(state.labels));
     at("loading").hidden = true;
@@ -92,7 +93,7 @@ function showReading(probabilities) {
   const missed = names.filter((_, i) => (probabilities[i] > 0.5) !== state.labels[i]);
   probabilities.forEach((probability, i) => {
     const { row, bar, number } = meters[i];
-    bar.style.width = `${100 * probability}%`;
+    bar.style.transform = `scaleX(${probability})`;
     number.textContent = percent(probability);
     row.classList.toggle("off", missed.includes(names[i]));
   });
@@ -130,6 +131,7 @@ const startFrom = (labels, changes = {}) => (event) => choose({ labels: [...labe
 const boxes = [], meters = []; // of the attributes, in their order
 for (const [title, members] of offered.regions) {
   const group = element("fieldset", {}, element("legend", { textContent: title }));
+  group.style.gridRow = `span ${members.length + 2}`; // its title, and a line below it
   for (const i of members) {
     const box = (boxes[i] = element("input", { type: "checkbox", id: `a${i}` }));
     box.setAttribute("aria-describedby", `m${i}`);

@@ -2,8 +2,9 @@
 
 // Draw RGBA pixels on a canvas of their own size; style sheets enlarge it.
 export function draw(canvas, rgba, description) {
-  canvas.width = canvas.height = Math.sqrt(rgba.length / 4);
-  canvas.getContext("2d").putImageData(new ImageData(rgba, canvas.width), 0, 0);
+  const side = Math.sqrt(rgba.length / 4);
+  if (canvas.width !== side || canvas.height !== side) canvas.width = canvas.height = side; // else the page is laid out anew
+  canvas.getContext("2d").putImageData(new ImageData(rgba, side), 0, 0);
   canvas.setAttribute("aria-label", description);
 }
 

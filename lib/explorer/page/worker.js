@@ -6,7 +6,8 @@ ort.env.wasm.wasmPaths = { wasm: new URL("ort.wasm", import.meta.url).href };
 
 const network = (name) =>
   ort.InferenceSession.create(new URL(`${name}.onnx`, import.meta.url).href, { executionProviders: ["wasm"] });
-const phi = network("phi"), decoder = network("decoder"), judge = network("judge");
+const phi = network("phi"), decoder = network("decoder");
+const judge = decoder.then(() => network("judge")); // not in the way of the first picture
 
 async function run(session, data, shape) {
   const { out } = await (await session).run({ in: new ort.Tensor("float32", data, shape) });
