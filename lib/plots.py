@@ -354,6 +354,35 @@ def arms(table, title, unit, majority=None):
     return fig
 
 
+def staircase(table, title, unit):
+    """A staircase of arms from top to bottom: a dot with its interval each, and a bar from the one before it, solid
+    where the step itself is certain, hatched where it is not; blue where it gains, orange where it loses.
+
+    table   DataFrame with columns arm, value, low, high, all against the start at 0, and step, step_low, step_high
+    unit    what the values are, such as "points of balanced accuracy"
+    """
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.4 * len(table) + 1.6), layout="constrained")
+    rows = np.arange(len(table))
+    before = np.concatenate([[0.0], table["value"].to_numpy()[:-1]])
+    sure = ((table["step_low"] > 0) | (table["step_high"] < 0)).to_numpy()
+    for gains, colour, word in ((True, COLOURS[5], "gains"), (False, COLOURS[1], "loses")):
+        for certain, hatch in ((True, None), (False, "///")):
+            chosen = (table["step"].to_numpy() >= 0) == gains
+            chosen &= sure == certain
+            if chosen.any():
+                label = f"step {word}" + ("" if certain else ", not for certain")
+                width = (table["value"].to_numpy() - before)[chosen]
+                style = {"color": colour} if certain else {"facecolor": "white", "edgecolor": colour, "hatch": hatch}
+                ax.barh(rows[chosen], width, left=before[chosen], height=0.6, label=label, **style)
+    error = [table["value"] - table["low"], table["high"] - table["value"]]
+    ax.errorbar(table["value"], rows, xerr=error, fmt="o", color="black", capsize=3, label="so far, 95 % interval")
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(rows, table["arm"])
+    ax.set(title=title, xlabel=unit, ylim=(len(table) - 0.5, -0.5))
+    fig.legend(loc="outside lower center", ncols=3)
+    return fig
+
+
 def over_sizes(panels, title, references=()):
     """Arms over the number of training faces (log axis), a line with intervals each; panels side by side.
 

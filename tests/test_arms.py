@@ -12,10 +12,10 @@ from small import noise_faces, small_profile
 from lib import config, data
 from lib.augmentation import generate
 from lib.baselines import attgan, systems
-from lib.study import arms, imbalance, training_sets
+from lib.study import arms, batches, imbalance, training_sets
 from lib.study import context as context_module
 from lib.study.arms import ARMS
-from lib.study.context import Context
+from lib.study.context import Codec, Context
 from lib.study.recognition import Study
 from lib.study.training_sets import Unavailable
 
@@ -115,6 +115,52 @@ def test_no_label_goes_along_with_what_the_linear_map_leaves_over(context, faces
     borrowed = images[40:, 0, 0, :5].astype(int) - 50 * new[40:]
     possible = (10 * rest.numpy()).round().astype(int) % 256
     assert all(np.abs((row % 256 - possible + 128) % 256 - 128).max(axis=1).min() <= 1 for row in borrowed)
+
+
+def test_observed_labels_are_drawn_whole_faces_for_them(context, faces):
+    images, a = training_sets.observed(context, np.random.default_rng(0))
+    assert {tuple(row) for row in a[40:]} <= {tuple(row) for row in faces.attributes[:40]}
+    assert np.array_equal(images[40:, 0, 0, :5], 50 * a[40:]) and len(images) == 80
+
+
+def test_a_difference_is_added_to_the_photograph_and_its_blur_is_not(context, faces, monkeypatch):
+    """Where the first pixels are the square of the embedding, and all others a blur that belongs to no photograph."""
+
+    def decode(z):
+        x = torch.full((len(z), 3, 32, 32), 0.3)
+        x[:, 0, 0, :5] = (z / 10) ** 2
+        return x
+
+    monkeypatch.setattr(Context, "codec", lambda self: Codec(None, decode))
+    monkeypatch.setattr(training_sets, "draw_rows", lambda *_: np.arange(40))
+    images, a = training_sets.difference(context, np.random.default_rng(0))
+    assert (a[40:] != faces.attributes[:40]).any(1).all()
+    z = context.z.numpy()
+    moved = z + 5.0 * a[40:] - 5.0 * faces.attributes[:40]
+    expected = faces.images[:40, 0, 0, :5] + 127.5 * ((moved / 10) ** 2 - (z / 10) ** 2)
+    assert np.abs(images[40:, 0, 0, :5] - expected.clip(0, 255)).max() <= 0.51
+    assert np.array_equal(images[40:, :, 1:], faces.images[:40, :, 1:])
+
+
+def test_what_is_switched_off_leaves_an_arm_as_it_was():
+    change = arms.Change(batches.smoothed, {"amount": 0.1}, name="smoothing")
+    off, on = (dataclasses.replace(change, options=change.options | {"on": on}) for on in (False, True))
+    plain, mirrored = arms.Arm("a", "mine"), arms.Change(batches.flipped)
+    with_off = dataclasses.replace(plain, changes=(off, mirrored))
+    assert with_off.training == dataclasses.replace(plain, changes=(mirrored,)).training
+    assert dataclasses.replace(plain, changes=(off,)).training == plain.training
+    assert dataclasses.replace(plain, changes=(off,)).starting(None, None, None) is None
+    assert dataclasses.replace(plain, changes=(on,)).training == dataclasses.replace(plain, changes=(change,)).training
+    generating = arms.Change(batches.edited, {"on": False})
+    assert not dataclasses.replace(plain, changes=(generating,)).generates
+
+
+def test_a_loss_may_be_chosen_as_an_option_is():
+    arm = arms.Arm("a", "mine", losses=(imbalance.cross_entropy, imbalance.focal))
+    assert arm.open_options() == [("arm", "loss", arm.losses)]
+    other = arm.with_option("arm", "loss", imbalance.focal)
+    assert other.loss is imbalance.focal and other.training != arm.training
+    assert other.options_of("arm") == {"loss": imbalance.focal}
 
 
 def test_editing_changes_fewer_labels_than_a_borrowed_residual(context, faces, monkeypatch):

@@ -84,6 +84,47 @@ def test_real_faces_come_last(context):
     assert torch.equal(change(x, b, rows, 0.75)[0], x) and torch.equal(change(x, b, rows, 0.75)[1], b)
 
 
+def test_decoded_whole_an_edit_loses_the_photograph(context):
+    x, b, rows = batch_of(context)
+    codec = context.codec("components")
+    shift = context.shift("linear", codec)
+    torch.manual_seed(0)
+    new, labels = made(batches.edited, context, through="components", share=0.5, decoded=True)(x, b, rows, 0)
+    z = codec.encode(context.train.images[:4])
+    expected = codec.decode(z + shift(z, b[:4].bool(), labels[:4].bool())).clamp(-1, 1)
+    assert torch.allclose(new[:4], expected, atol=1e-5) and torch.equal(new[4:], x[4:])
+
+
+def test_edits_in_which_too_few_new_labels_are_seen_are_left_out(context, monkeypatch):
+    """A teacher that always sees the first attribute and no other, and edits that change two."""
+    sees = torch.tensor([True, False, False, False, False])
+    monkeypatch.setattr(batches, "seen_by", lambda *_: lambda faces: sees.expand(len(faces), -1))
+    monkeypatch.setattr(Context, "teacher", None)
+    a = torch.from_numpy(context.train.attributes)
+    x, b, rows = batch_of(context, 32)
+
+    def wished(rows):
+        new = a[rows].clone()
+        new[:, :2] ^= True
+        return new
+
+    seen = (wished(rows)[:, :2] == sees[:2]).sum(1)  # 0, 1 or 2 of the two labels that were changed
+    assert set(seen.tolist()) == {0, 1, 2}
+    for agreement, fewest in ((0.0, 0), (0.5, 1), (0.75, 2)):
+        change = made(batches.difference, context, wished=wished, through="components", share=1, agreement=agreement)
+        new, labels = change(x, b, rows, 0)
+        takes_part = seen >= fewest
+        assert torch.equal((new != x).flatten(1).any(1), takes_part)
+        assert torch.equal(labels.bool(), torch.where(takes_part[:, None], wished(rows), a[rows]))
+
+
+def test_a_teacher_finds_each_attribute_as_often_as_it_is_labelled(context):
+    images, a = context.train.images, torch.from_numpy(context.train.attributes)
+    teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 5))
+    seen = batches.seen_by(teacher, images, a)(data.to_float(images))
+    assert (seen.sum(0) - a.sum(0)).abs().max() <= 1
+
+
 def test_the_nearest_of_the_drawn_rows_is_taken_and_never_the_same_labels():
     torch.manual_seed(0)
     a = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]]).bool()

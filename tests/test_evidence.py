@@ -22,6 +22,20 @@ def faces():
     )  # fmt: skip
 
 
+def test_a_staircase_stands_in_order_with_each_steps_own_gain():
+    rows = [("c", "a", 0.04, 0.01, 0.07), ("b", "a", 0.01, -0.01, 0.03), ("c", "b", 0.03, 0.02, 0.04),
+            ("b", "-", 0.8, 0.7, 0.9), ("a", "a", 0.0, 0.0, 0.0)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["arm", "over", "difference", "low", "high"]).assign(
+        metric="balanced_accuracy_tuned", group="staircase", n_train=8, attributes=40, protocol="chosen steps", mean=0.8
+    )
+    steps = evidence.staircase(table, ("a", "b", "c"))
+    assert list(steps["arm"]) == ["b", "c"]
+    assert steps[["value", "low", "high"]].to_numpy() == pytest.approx(np.array([[1, -1, 3], [4, 1, 7]]))
+    assert steps[["step", "step_low", "step_high"]].to_numpy() == pytest.approx(np.array([[1, -1, 3], [3, 2, 4]]))
+    with pytest.raises(evidence.Missing):
+        evidence.staircase(table, ("a", "c", "b"))
+
+
 def test_label_facts_are_counts_of_the_augmented_set(faces):
     a = faces.attributes
     facts = evidence.label_facts(a, faces.names)

@@ -204,6 +204,24 @@ def test_arms_from_top_to_bottom_with_interval_and_majority():
     assert list(ax.lines[1].get_xdata()) == [0.65, 0.65]
 
 
+def test_a_staircase_goes_on_where_the_last_step_ended_and_shows_what_is_certain():
+    numbers = {"value": [-1.0, 0.5, 1.5], "low": [-2.0, -0.5, 1.0], "high": [0.0, 1.5, 2.0],
+               "step": [-1.0, 1.5, 1.0], "step_low": [-2.0, 1.0, -0.5], "step_high": [0.5, 2.0, 2.5]}  # fmt: skip
+    table = pd.DataFrame({"arm": ["paper", "kept", "ours"], **numbers})
+    fig = plots.staircase(table, "The way", "points")
+    ax = fig.axes[0]
+    assert labels(ax.yaxis) == list(table["arm"]) and ax.yaxis_inverted()
+    assert ax.get_title() == "The way" and ax.get_xlabel() == "points"
+    bars = {round(bar.get_y() + bar.get_height() / 2): bar for bar in ax.patches}
+    ends = [sorted((bars[row].get_x(), bars[row].get_x() + bars[row].get_width())) for row in range(3)]
+    assert ends == [[-1, 0], [-1, 0.5], [0.5, 1.5]]
+    assert [bars[row].get_hatch() is None for row in range(3)] == [False, True, False]
+    said = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert said == ["step gains", "step gains, not for certain", "step loses, not for certain", "so far, 95 % interval"]
+    (error,) = ax.containers[-1].lines[2]
+    assert [segment[:, 0].tolist() for segment in error.get_segments()] == [[-2, 0], [-0.5, 1.5], [1, 2]]
+
+
 def test_per_attribute_has_a_dot_for_each_column():
     table = pd.DataFrame({"majority": [0.9, 0.5], "ours": [0.95, 0.8]}, index=["Wearing_Hat", "Male"])
     ax = plots.per_attribute(table, "Test faces", "accuracy").axes[0]

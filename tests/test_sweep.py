@@ -121,6 +121,39 @@ def test_pseudo_labels_are_as_frequent_as_labels_and_come_from_faces_alone(conte
     assert np.array_equal(again[1], a)
 
 
+def test_pseudo_labels_make_the_set_so_many_times_as_large(context):
+    images, a = sweep.pseudo_labels(context, np.random.default_rng(0), times=2.5)
+    assert len(images) == len(a) == 40 and len({image.tobytes() for image in images}) == 40
+    expected = 24 * imbalance.prevalence(context.train.attributes)
+    assert np.abs(a[16:].sum(axis=0) - expected).max() <= 1.01
+    assert len(sweep.pseudo_labels(context, np.random.default_rng(0), times=9)[0]) == 64  # there are no more
+
+
+def test_the_encoder_is_trained_further_from_its_own_weights(context):
+    images = torch.from_numpy(np.array(context.train.images))
+    network = sweep.pretrained_encoder(context, 5).to(context.device)
+    with torch.no_grad():
+        assert torch.allclose(stages.embed(network[0], images.to(context.device)), context.z, atol=1e-5)
+    settings = dataclasses.replace(context.run.profile.recognition, learning_rate=1e-2)
+    a = context.train.attributes[:, :5]
+    trained = recogniser.train(network, context.train.images, a, settings, 2, 0)
+    with torch.no_grad():
+        assert not torch.allclose(stages.embed(trained[0], images.to(context.device)), context.z, atol=1e-3)
+    untouched = Context(context.run, context.faces, context.unlabelled).z
+    assert torch.equal(untouched, context.z)  # the stage itself stays
+    fresh = sweep.fresh_encoder(context, 5)
+    shapes = [[weight.shape for weight in one.parameters()] for one in (network, fresh)]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_new_layer_is_the_same_whether_the_encoder_was_found_or_trained(context):
+    def layer():
+        torch.manual_seed(3)
+        return sweep.pretrained_encoder(Context(context.run, context.faces, context.unlabelled), 5)[-1].weight
+
+    assert torch.equal(layer(), layer())
+
+
 def test_the_linear_probe_is_logistic_regression_on_z(context):
     a = context.train.attributes.copy()
     a[:, 0], a[:8, 1], a[8:, 1] = False, True, False

@@ -76,6 +76,35 @@ def test_an_arm_is_chosen_one_thing_after_the_other_by_validation_faces(run, mon
     assert set(asked) == {(1, 0.5, 1.0), (2, 0.5, 1.0), (2, 0.25, 1.0), (2, 0.25, 0.75)}
 
 
+def test_a_stack_takes_what_helps_on_validation_faces(run, monkeypatch):
+    everybody = noise()
+    val = everybody.part("val").attributes
+    good = {"mixup": 2, "focal": 3, "erasing": -1}
+
+    def answers(self, arm, seed, wait=True):
+        found = {change.name for change in arm.changes if change.options.get("on")} | {arm.loss.__name__}
+        logits = np.where(val, 1.0, -1.0)
+        logits[: 8 - sum(good.get(name, 0) for name in found)] *= -1
+        return networks.Answers(logits, logits, val, val.mean(0), {})
+
+    monkeypatch.setattr(TunedStudy, "answers", answers)
+    study = TunedStudy(run, everybody, 16, ["cheap stack"])
+    study.chosen["cheap stack"] = study.choose(study.arms["cheap stack"])
+    words = "1 steps, no erasing, no TrivialAugment, with mixup, alpha 0.2, no CutMix, no label smoothing, loss focal"
+    assert study.choice("cheap stack") == words
+
+
+def test_a_stack_begins_as_mirrored_faces_alone(run):
+    stack = tuned.ARMS["cheap stack"]
+    for where, option, values in stack.open_options():
+        stack = stack.with_option(where, option, values[0])
+    assert stack.training == tuned.ARMS[tuned.FLIP].training
+    both = tuned.ARMS["difference editing, cheap stack"]
+    for where, option, values in both.open_options():
+        both = both.with_option(where, option, values[0])
+    assert both.training == tuned.ARMS["W in place of Φ"].training
+
+
 def test_test_faces_choose_nothing(run):
     everybody = noise()
     rows = everybody.split == "test"
@@ -133,8 +162,23 @@ def test_sizes_beyond_the_faces_are_left_out(run, capsys):
         TunedStudy(run, noise(), 16, ["flips"])
 
 
+def test_the_staircase_compares_each_step_with_the_one_before(run):
+    arms = [tuned.FLIP, *tuned.STAIRCASE, *(arm.name for arm in tuned.CONTROLS)]
+    study = TunedStudy(run, noise(), 16, arms)
+    steps = study.staircase()
+    assert tuple(steps["arm"]) == tuned.STAIRCASE[1:]
+    stored = pd.read_csv(run.folder / "results" / "sweep_differences.csv").query("metric == 'balanced_accuracy_tuned'")
+    assert set(stored.query("over == 'none'")["arm"]) == set(arms)
+    values = 100 * study.table().groupby("arm")["balanced_accuracy_tuned"].mean()
+    for before, (_, step) in zip(tuned.STAIRCASE, steps.iterrows(), strict=False):
+        assert step["value"] == pytest.approx(values[step["arm"]] - values["none"], abs=1e-6)
+        assert step["step"] == pytest.approx(values[step["arm"]] - values[before], abs=1e-6)
+
+
 def test_every_arm_mirrors_and_names_are_keys():
     assert all(any(c.make is batches.flipped for c in arm.changes) for arm in tuned.TABLE)
     assert all(name == arm.name for name, arm in tuned.ARMS.items())
-    assert len({str(arm.training) for arm in tuned.TABLE}) == len(tuned.TABLE)
+    every = [*tuned.TABLE, *tuned.STEPS, *tuned.CONTROLS]
+    kinds = {str([arm.training, arm.open_options()]) for arm in every}
+    assert len(kinds) == len(every) == len(tuned.ARMS)
     assert isinstance(tuned.ARMS[tuned.FLIP], Arm)

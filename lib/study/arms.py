@@ -41,8 +41,9 @@ class Change:
     """Something that happens to every batch, see lib/study/batches.py."""
 
     make: Callable
-    options: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)  # of `make`; one more, "on": False, switches the change off
     tried: dict = field(default_factory=dict)  # option -> values, among which validation chooses (selection.py)
+    name: str = ""  # of what may be switched off
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ class Arm:
     options: dict = field(default_factory=dict)  # of `build`
     loss: Callable = imbalance.cross_entropy  # (logits, a, prevalence) -> scalar
     decide: Callable = at_zero
+    start: Callable | None = None  # (context, number of attributes) -> network to train, instead of a fresh recogniser
     fit: Callable | None = None  # (context, images, a) -> network, instead of the recogniser's training
     finish: Callable | None = None  # (context, network, images, a) -> network, after its training
     changes: tuple[Change, ...] = ()  # of every batch, one after the other
     steps: int | None = None  # of the training; None: those of the profile
     tried: dict = field(default_factory=dict)  # as of a Change, for the options of `build`
+    losses: tuple[Callable, ...] = ()  # among which validation chooses, `loss` itself the first of them
 
     @property
     def training(self):
@@ -68,38 +71,51 @@ class Arm:
         if "system" in self.options:
             profiles = systems.SYSTEMS[self.options["system"]].module.PROFILES
             parts.append({name: asdict(settings) for name, settings in profiles.items()})
-        parts += [step.__name__ for step in (self.fit, self.finish) if step is not None]
-        if self.changes or self.steps is not None:
-            parts += [[[change.make.__name__, change.options] for change in self.changes], self.steps]
+        parts += [step.__name__ for step in (self.start, self.fit, self.finish) if step is not None]
+        if self.acting or self.steps is not None:
+            parts += [[[change.make.__name__, change.options] for change in self.acting], self.steps]
         return parts
 
     @property
+    def acting(self):
+        """The changes that are not switched off."""
+        on = [change for change in self.changes if change.options.get("on", True)]
+        return [replace(change, options={k: v for k, v in change.options.items() if k != "on"}) for change in on]
+
+    @property
     def generates(self):
-        """Whether it depends on trained stages; True for any `build` of your own, and for any `fit`."""
+        """Whether it depends on trained stages; True for any `build` of your own, and for any `start` or `fit`."""
         decoded = any(
             change.make not in batches.WITHOUT_STAGES and change.options.get("through") != "components"
-            for change in self.changes
+            for change in self.acting
         )
-        return decoded or self.build not in training_sets.WITHOUT_STAGES or self.fit is not None
+        learnt = self.start is not None or self.fit is not None
+        return decoded or learnt or self.build not in training_sets.WITHOUT_STAGES
 
     def starting(self, context, images, a):
         """What happens to every batch of the training set `images`, `a`: one change, or None."""
-        if not self.changes:
+        if not self.acting:
             return None
-        return batches.in_turn([change.make(context, images, a, **change.options) for change in self.changes])
+        return batches.in_turn([change.make(context, images, a, **change.options) for change in self.acting])
 
     def open_options(self):
-        """What validation may choose: (where, option, values); `where` is the number of a change, None for `build`."""
+        """What validation may choose: (where, option, values); `where` is the number of a change, None for `build`, or
+        "arm" for the loss."""
         of_build = [(None, *item) for item in self.tried.items()]
-        return of_build + [(i, *item) for i, change in enumerate(self.changes) for item in change.tried.items()]
+        of_changes = [(i, *item) for i, change in enumerate(self.changes) for item in change.tried.items()]
+        return of_build + of_changes + ([("arm", "loss", self.losses)] if self.losses else [])
 
     def options_of(self, where):
-        """Options of the change number `where`, or of `build` for None."""
+        """Options of the change number `where`, of `build` for None, or for "arm" its loss."""
+        if where == "arm":
+            return {"loss": self.loss}
         return self.options if where is None else self.changes[where].options
 
     def with_option(self, where, option, value):
         """The same arm with another value of an option, see `open_options`."""
         options = self.options_of(where) | {option: value}
+        if where == "arm":
+            return replace(self, **options)
         if where is None:
             return replace(self, options=options)
         changes = list(self.changes)

@@ -11,7 +11,7 @@ import torch
 from torchvision.transforms import v2
 
 from lib import augmentation, data
-from lib.study import imbalance
+from lib.study import imbalance, recogniser
 
 CANDIDATES = 16  # rows among which an edit looks for the one nearest to a face
 
@@ -61,20 +61,26 @@ def edited(context, images, a, **options):
     return difference(context, images, a, lambda rows: a[nearest(a, rows, rare)], **options)
 
 
-def difference(context, images, a, wished, by="linear", through="autoencoder", share=0.5, until=1.0):
+def difference(
+    context, images, a, wished, by="linear", through="autoencoder", share=0.5, until=1.0, decoded=False, agreement=0.0
+):
     """x' = x + Decoder(z + Δ) - Decoder(z) for a `share` of every batch, labelled a' = `wished(rows)`.
 
     The photograph stays; only what the edit changes is generated, so the decoder's blur falls out.
 
-    by       what stands for Δ, see `Context.shift`
-    through  "autoencoder", or "components": principal components in place of Encoder and Decoder
-    until    from this share of the training on all faces are real ("From Fake to Real", Qraitem et al., 2024)
+    by         what stands for Δ, see `Context.shift`
+    through    "autoencoder", or "components": principal components in place of Encoder and Decoder
+    until      from this share of the training on all faces are real ("From Fake to Real", Qraitem et al., 2024)
+    decoded    True: x' = Decoder(z + Δ), blur and all
+    agreement  an edited face takes part only if a classifier of the training faces sees at least this share of the
+               labels that were changed (filtering, as in DiffuLT, Shao et al., 2024); else its photograph does
     """
     codec = context.codec(through)
     z = codec.encode(images)
     before = torch.cat([codec.decode(part).cpu() for part in z.split(256)])  # once, as nothing of it changes
     shift = context.shift(by, codec)
     a = torch.as_tensor(a)
+    sees = seen_by(context.teacher, images, a) if agreement else None
 
     def change(x, b, rows, progress):
         n = round(share * len(x)) if progress < until else 0
@@ -82,13 +88,34 @@ def difference(context, images, a, wished, by="linear", through="autoencoder", s
             return x, b
         rows = rows[:n].cpu()
         new = wished(rows)
-        added = codec.decode(z[rows] + shift(z[rows], a[rows], new)).cpu() - before[rows]
+        made = codec.decode(z[rows] + shift(z[rows], a[rows], new)).cpu()
+        faces = (made if decoded else x[:n].cpu() + (made - before[rows])).clamp(-1, 1)
+        takes_part = torch.ones(n, dtype=torch.bool)
+        if agreement:
+            asked = new != a[rows]
+            takes_part = ((sees(faces) == new) & asked).sum(1) >= agreement * asked.sum(1)
         x, b = x.clone(), b.clone()
-        x[:n] = (x[:n] + added.to(x.device)).clamp(-1, 1)
-        b[:n] = new.to(b)
+        x[:n][takes_part] = faces[takes_part].to(x.device)
+        b[:n][takes_part] = new[takes_part].to(b)
         return x, b
 
     return change
+
+
+def seen_by(teacher, images, a):
+    """What a classifier sees in faces: a function x (n, 3, S, S) -> bool (n, A), on the CPU.
+
+    It finds each attribute as often in `images` as their labels `a` do: with a threshold of 1/2 it would miss the rare.
+    """
+    logits = torch.from_numpy(recogniser.predict(teacher, images))
+    thresholds = torch.stack([column.quantile(1 - of.float().mean()) for column, of in zip(logits.T, a.T, strict=True)])
+    device = next(teacher.parameters()).device
+
+    @torch.inference_mode()
+    def sees(x):
+        return teacher(x.to(device)).float().cpu() > thresholds
+
+    return sees
 
 
 def nearest(a, rows, weights):

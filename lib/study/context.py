@@ -150,6 +150,11 @@ class Context:
             return lambda z, a, new: (new.float() - a.float()).to(weight.device) @ weight.T
         raise ValueError(f'no way to move an embedding is called {by!r}; choose "linear", "phi" or "flow"')
 
+    @cached_property
+    def teacher(self):
+        """A classifier of the training faces, on the device: undisturbed ones, unlike the guide of Φ."""
+        return stages.classifier(self.run, self.faces, noise=0.0, nudge=0.0).model.to(self.device).eval()
+
     @cache  # noqa: B019
     def flow(self, codec):
         """The flow of the training faces' embeddings given their labels (lib/flow.py)."""

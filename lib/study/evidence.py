@@ -6,6 +6,7 @@ the one with the most training faces.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,22 @@ def points(rows, metric="balanced_accuracy_tuned", over="none", **where):
     place = {name: i for i, name in enumerate(arms.ARMS)}
     table = table.sort_values("arm", key=lambda names: names.map(place).fillna(len(place)), kind="stable")
     return table[table["arm"] != over]
+
+
+def staircase(rows, steps, metric="balanced_accuracy_tuned", **where):
+    """What each of the arms `steps` gains over the first of them, in points, and over the one before it.
+
+    `rows` are of a table of differences; returns a DataFrame in the order of `steps` without the first: arm, value,
+    low, high; step, step_low, step_high. Raises Missing where an arm was not compared with the one before it.
+    """
+    where = {"protocol": "chosen steps"} | where
+    table = points(rows, metric, steps[0], **where).set_index("arm")[["value", "low", "high"]].reindex(steps[1:])
+    for before, step in pairwise(steps):
+        own = points(rows, metric, before, **where).set_index("arm")
+        if step not in own.index or step not in table.index:
+            raise Missing
+        table.loc[step, ["step", "step_low", "step_high"]] = own.loc[step, ["value", "low", "high"]].to_numpy(float)
+    return table.rename_axis("arm").reset_index()
 
 
 def beside(rows, printed, over="none", **where):

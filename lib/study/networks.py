@@ -135,9 +135,10 @@ class Networks:
         if self.same_epochs:
             steps = round(steps * len(images) / n_train)
         if arm.fit is None:
-            torch.manual_seed(seed)
             change = arm.starting(context, images, a)  # of whole rows, of which the loss sees the targets
-            model = recogniser.train(self.network(), images, a, self.settings, steps, seed, self._loss(arm, a), change)
+            torch.manual_seed(seed)
+            model = self.network() if arm.start is None else arm.start(context, len(self.targets))
+            model = recogniser.train(model, images, a, self.settings, steps, seed, self._loss(arm, a), change)
             if self.attgan:
                 model = recogniser.normalised_by(model, context.train.images)
             if arm.finish is not None:

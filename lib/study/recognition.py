@@ -74,21 +74,21 @@ class Study(Networks):
         scores = self.tuned_scores if tuned else self.scores
         return np.stack([metrics.per_image(self.a_test, scores(arm, seed))[metric] for seed in self.seeds])
 
-    def intervals(self, over="none"):
+    def intervals(self, over="none", arms=None):
         """A row per arm and metric: the mean over seeds, its difference to arm `over`, and the 95 % interval
         [`low`, `high`] of this difference, paired over test faces and seeds (`metrics.bootstrap_interval`).
 
         With `over=None` the interval is that of the mean itself, and column `over` is "-". Also merged into
-        `results/recognition_differences.csv`.
+        `results/recognition_differences.csv`. `arms` are the names of those wanted, default all.
         """
         self.train()
-        tables = []
+        names, tables = list(arms or self.arms), []
         for metric in WITH_INTERVAL:
-            values = np.stack([self.contributions(name, metric) for name in self.arms], axis=-1)
+            values = np.stack([self.contributions(name, metric) for name in names], axis=-1)
             difference = values - (0 if over is None else self.contributions(over, metric)[..., None])
             low, high = metrics.bootstrap_interval(difference, np.random.default_rng(0))
             columns = {
-                "arm": list(self.arms), "group": [arm.group for arm in self.arms.values()], "metric": metric,
+                "arm": names, "group": [self.arms[name].group for name in names], "metric": metric,
                 "over": over or "-", "mean": values.mean(axis=(0, 1)),
                 "difference": difference.mean(axis=(0, 1)), "low": low, "high": high,
             }  # fmt: skip

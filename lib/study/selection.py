@@ -62,6 +62,11 @@ class Choosing(Networks):
 
     def choice(self, name):
         """What validation chose for the arm of this name, in words."""
-        arm = self.chosen[name]
-        options = [f"{option} {arm.options_of(where)[option]}" for where, option, _ in arm.open_options()]
-        return ", ".join([f"{arm.steps} steps", *options])
+        arm, words = self.chosen[name], []
+        for where, option, _ in arm.open_options():
+            options = arm.options_of(where)
+            if option == "on":
+                words.append(f"{'with' if options['on'] else 'no'} {arm.changes[where].name}")
+            elif options.get("on", True):
+                words.append(f"{option} {getattr(options[option], '__name__', options[option])}")
+        return ", ".join([f"{arm.steps} steps", *words])

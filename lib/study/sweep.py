@@ -12,6 +12,7 @@ Validation and test faces are the same for every N, and so is the number of step
 """
 
 import argparse
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -21,8 +22,8 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from lib import attributes, config, data, metrics, stages
-from lib.study import evidence, imbalance, recogniser, recognition
+from lib import attributes, config, data, metrics, models, stages
+from lib.study import evidence, imbalance, recogniser, recognition, training_sets
 from lib.study.arms import Arm
 from lib.study.context import Context
 
@@ -57,17 +58,19 @@ def beside_pilot(table):
 # --- Rivals that use unlabelled faces ---------------------------------------------------------------------------------
 
 
-def pseudo_labels(context, rng):
-    """The labelled faces, and the unlabelled ones with what the classifier of the labelled ones says (Lee, 2013).
+def pseudo_labels(context, rng, times=None):
+    """The labelled faces, and unlabelled ones with what the classifier of the labelled ones says (Lee, 2013): so many
+    that the set is `times` as large, None: all there are.
 
     Each attribute gets as many positives, the surest ones, as it has among the labelled faces: cut at one half, rare
     attributes would hardly occur.
     """
     pool = context.unlabelled.part("train")
     images = pool.images[~np.isin(pool.files, context.train.files)]
-    # A guide of Φ has learned from disturbed faces; a teacher of labels should not.
-    teacher = stages.classifier(context.run, context.faces, noise=0.0, nudge=0.0).model.to(context.device)
-    logits = recogniser.predict(teacher, images)
+    if times is not None:
+        wanted = min(training_sets.extra(context, times), len(images))
+        images = images[np.sort(rng.choice(len(images), size=wanted, replace=False))]
+    logits = recogniser.predict(context.teacher, images)
     prevalence = imbalance.prevalence(context.train.attributes)
     thresholds = [np.quantile(column, 1 - share) for column, share in zip(logits.T, prevalence, strict=True)]
     return context.with_train(images, logits > thresholds)
@@ -90,6 +93,20 @@ def linear_probe(context, images, a, strength=0.1):
     last = nn.Linear(z.shape[1], a.shape[1])
     last.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
     return nn.Sequential(encoder, last.to(context.device)).eval()
+
+
+def pretrained_encoder(context, attributes):
+    """The Encoder and a linear layer on its embedding, to be trained further: Encoder as initialisation."""
+    with torch.random.fork_rng():  # whether the Encoder is found or has to be trained has no say in the layer
+        encoder = copy.deepcopy(context.autoencoder.encoder).requires_grad_(True)
+    return nn.Sequential(encoder, nn.Linear(encoder[-1].out_features, attributes))
+
+
+def fresh_encoder(context, attributes):
+    """The same network with fresh weights: what its build alone is worth."""
+    settings = context.run.profile.autoencoder
+    encoder = models.Encoder(settings.size, settings.filters, settings.embedding)
+    return nn.Sequential(encoder, nn.Linear(settings.embedding, attributes))
 
 
 BOTH = ("none", "tuned thresholds", "balancing", "editing", "residual")

@@ -4,6 +4,7 @@
 """
 
 import numpy as np
+import torch
 
 from lib import data
 from lib.augmentation import dynamic_balancing, random_doubling, transformed
@@ -48,6 +49,13 @@ def balancing(context, rng, times=2, conflicts="literal", **generator):
     return context.with_train(context.imagine(a, rows, **generator), a)
 
 
+def observed(context, rng, times=2):
+    """Training faces and generated ones whose labels are observed rows, those with rare values more often."""
+    a, rows = context.train.attributes, draw_rows(context, rng, times)
+    a1 = rare_labels(a, rows, rng)
+    return context.with_train(context.imagine(a1, rows), a1)
+
+
 def generated_only(context, rng):
     """No real face: one generated for the labels of each training face."""
     return context.imagine(context.train.attributes, slice(None)), context.train.attributes
@@ -65,11 +73,34 @@ def editing(context, rng, times=2):
     little as possible and stays recognisably itself.
     """
     a, rows = context.train.attributes, draw_rows(context, rng, times)
+    a1 = nearest_rare(a, rows, rng)
+    return context.with_train(context.decode(context.z[rows] + context.phi(a1) - context.phi(a[rows])), a1)
+
+
+def difference(context, rng, times=2):
+    """As `editing`, but only what the edit changes is decoded: x' = x + Decoder(z + Φ(a') - Φ(a)) - Decoder(z)."""
+    train, rows = context.train, draw_rows(context, rng, times)
+    a, codec, new = train.attributes[rows], context.codec(), []
+    a1 = nearest_rare(train.attributes, rows, rng)
+    shift = context.phi(a1) - context.phi(a)
+    for part in torch.arange(len(rows)).split(256):
+        z, x = context.z[rows[part]], data.to_float(train.images[rows[part]])
+        new.append(data.to_uint8(x + (codec.decode(z + shift[part]) - codec.decode(z)).cpu()).numpy())
+    return context.with_train(np.concatenate(new), a1)
+
+
+def rare_labels(a, rows, rng):
+    """As many of the rows of the table `a` (n, A) as there are `rows`, drawn by how rare their values are."""
+    return a[rng.choice(len(a), size=len(rows), p=imbalance.rarity(a))]
+
+
+def nearest_rare(a, rows, rng):
+    """For each of `rows` of the table `a` (n, A) labels (len(rows), A): of `CANDIDATES` rows drawn by how rare their
+    values are the one with the fewest other labels."""
     rare = rng.choice(len(a), size=(len(rows), CANDIDATES), p=imbalance.rarity(a))
     distance = np.stack([(a[column] != a[rows]).sum(axis=1) for column in rare.T], axis=1)
     distance[distance == 0] = a.shape[1] + 1  # a face turned into itself is no new one
-    a1 = a[rare[np.arange(len(rows)), distance.argmin(axis=1)]]
-    return context.with_train(context.decode(context.z[rows] + context.phi(a1) - context.phi(a[rows])), a1)
+    return a[rare[np.arange(len(rows)), distance.argmin(axis=1)]]
 
 
 def residual(context, rng, times=2, linear=False):
@@ -81,7 +112,7 @@ def residual(context, rng, times=2, linear=False):
     stronger than they are, their opposite is left (notebook 8).
     """
     a, rows = context.train.attributes, draw_rows(context, rng, times)
-    a1 = a[rng.choice(len(a), size=len(rows), p=imbalance.rarity(a))]
+    a1 = rare_labels(a, rows, rng)
     known = context.linear(a[rows]) if linear else context.phi(a[rows])
     return context.with_train(context.decode(context.phi(a1) + context.z[rows] - known), a1)
 

@@ -10,13 +10,18 @@ needs labels from them, so that the intervals over seeds count these draws. Tabl
 `results/sweep_differences.csv`, column `setting`. As a script:
 
     python -m lib.study.tuned --profile laptop --data FOLDER --sizes 1000 --arms flip "difference editing"
+    python -m lib.study.tuned --profile laptop --data FOLDER --sizes 1000 --staircase
+
+The staircase leads from the paper's way to difference editing, one remedy at a time (`STAIRCASE`).
 """
 
 import argparse
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
 from lib import config, data, metrics
 from lib.study import batches, evidence, imbalance, sweep, training_sets
@@ -29,8 +34,13 @@ FLIP, YARDSTICK = "flip", sweep.YARDSTICK  # the arm that others are compared wi
 SIZES = (500, 1_000, 2_000, 8_000, 16_000)
 
 FLIPPED = Change(batches.flipped)
-MIXUP = Change(batches.mixed, {"how": "mixup"}, {"alpha": (0.2, 1.0)})
-CUTMIX = Change(batches.mixed, {"how": "cutmix"}, {"alpha": (0.2, 1.0)})
+MIXUP = Change(batches.mixed, {"how": "mixup"}, {"alpha": (0.2, 1.0)}, "mixup")
+CUTMIX = Change(batches.mixed, {"how": "cutmix"}, {"alpha": (0.2, 1.0)}, "CutMix")
+SMOOTHED = Change(batches.smoothed, {}, {"amount": (0.1, 0.05)}, "label smoothing")
+TRIVIAL, RANDOM, ERASED = (
+    Change(batches.transformed, {"name": short}, name=name)
+    for short, name in (("trivial", "TrivialAugment"), ("rand", "RandAugment"), ("erase", "erasing"))
+)
 
 
 def editing(**options):
@@ -38,6 +48,13 @@ def editing(**options):
     return Change(batches.edited, options, {"share": (0.5, 0.25), "until": (1.0, 0.75)})
 
 
+#: Cheap remedies upon one another, each where validation is better with it than without; then the loss.
+STACK = tuple(
+    replace(change, tried={"on": (False, True)} | change.tried) for change in (ERASED, TRIVIAL, MIXUP, CUTMIX, SMOOTHED)
+)
+LOSSES = (imbalance.cross_entropy, imbalance.focal, imbalance.asymmetric, imbalance.weighted_cross_entropy)
+#: Fixed, that one remedy at a time makes the difference; half of a doubled training set is new as well.
+HALF = {"share": 0.5, "until": 1.0}
 TABLE = [
     Arm(FLIP, "reference", changes=(FLIPPED,)),
     Arm("difference editing", "past the paper", changes=(editing(), FLIPPED)),
@@ -47,11 +64,7 @@ TABLE = [
     Arm("difference editing, mixup", "past the paper", changes=(editing(), FLIPPED, MIXUP)),
     Arm("mixup", "cheap remedies", changes=(FLIPPED, MIXUP)),
     Arm("CutMix", "cheap remedies", changes=(FLIPPED, CUTMIX)),
-    *(
-        Arm(name, "cheap remedies", changes=(FLIPPED, Change(batches.transformed, {"name": short})))
-        for name, short in (("TrivialAugment", "trivial"), ("RandAugment", "rand"), ("erasing", "erase"))
-    ),
-    Arm("label smoothing", "cheap remedies", changes=(FLIPPED, Change(batches.smoothed, {}, {"amount": (0.1, 0.05)}))),
+    *(Arm(change.name, "cheap remedies", changes=(FLIPPED, change)) for change in (TRIVIAL, RANDOM, ERASED, SMOOTHED)),
     *(
         Arm(name, "cheap remedies", loss=loss, changes=(FLIPPED,))
         for name, loss in (
@@ -63,9 +76,47 @@ TABLE = [
         )
     ),
     Arm("resampling", "cheap remedies", training_sets.resampled, changes=(FLIPPED,)),
+    Arm("cheap stack", "stacks", changes=(FLIPPED, *STACK), losses=LOSSES),
+    Arm("difference editing, cheap stack", "stacks", changes=(editing(), FLIPPED, *STACK), losses=LOSSES),
+    Arm("pseudo-labels", "rivals", sweep.pseudo_labels, changes=(FLIPPED,), tried={"times": (2, 5)}),
+    Arm("pretrained Encoder", "rivals", start=sweep.pretrained_encoder, changes=(FLIPPED,)),
+    Arm("fresh Encoder", "rivals", start=sweep.fresh_encoder, changes=(FLIPPED,)),
+    Arm(
+        "From Fake to Real",
+        "rivals",
+        changes=(Change(batches.edited, {"share": 1.0}, {"until": (0.5, 0.25)}), FLIPPED),
+    ),  # fmt: skip
+    Arm(
+        "difference editing, filtered",
+        "rivals",
+        changes=(replace(editing(), tried={"agreement": (0.5, 0.75)} | editing().tried), FLIPPED),
+    ),  # fmt: skip
     Arm(YARDSTICK, "yardstick", training_sets.more_real, changes=(FLIPPED,)),
 ]
-ARMS = {arm.name: arm for arm in TABLE}
+#: From the paper's way to difference editing, each step one remedy upon those before it; the last two mirror faces.
+STEPS = [
+    Arm("none", "staircase"),
+    Arm("balancing", "staircase", training_sets.balancing),
+    Arm("observed labels", "staircase", training_sets.observed),
+    Arm("a person kept", "staircase", training_sets.residual),
+    Arm("nearest labels", "staircase", training_sets.editing),
+    Arm("blur taken out", "staircase", training_sets.difference),
+    Arm("fresh at each step", "staircase", changes=(Change(batches.edited, {"by": "phi"} | HALF),)),
+    Arm("mirrored", "staircase", changes=(Change(batches.edited, {"by": "phi"} | HALF), FLIPPED)),
+    Arm("W in place of Φ", "staircase", changes=(Change(batches.edited, HALF), FLIPPED)),
+]
+#: Beside it: the paper's other strategy, what blur alone does, and fresh faces that are decoded whole.
+CONTROLS = [
+    Arm("doubling", "staircase, controls", training_sets.doubling),
+    Arm("reconstructions", "staircase, controls", training_sets.reconstructions),
+    Arm(
+        "fresh, decoded",
+        "staircase, controls",
+        changes=(Change(batches.edited, {"by": "phi", "decoded": True} | HALF),),
+    ),  # fmt: skip
+]
+ARMS = {arm.name: arm for arm in (*TABLE, *STEPS, *CONTROLS)}
+STAIRCASE = tuple(arm.name for arm in STEPS)
 #: What a notebook runs itself.
 SHORT = (FLIP, "difference editing", "mixup", YARDSTICK)
 
@@ -107,6 +158,14 @@ class TunedStudy(Choosing, sweep.SizedStudy):
         a = self.val.attributes[:, self.columns]
         return metrics.report(a, val, metrics.best_thresholds(a, val))["balanced_accuracy"]
 
+    def staircase(self):
+        """What each step of `STAIRCASE` gains over the first one, and over the one before it: rows of
+        `results/sweep_differences.csv`, for `evidence.staircase`. Returns the latter's table."""
+        controls = [arm.name for arm in CONTROLS if arm.name in self.arms]
+        tables = [self.intervals(STAIRCASE[0], [*STAIRCASE, *controls, FLIP])]
+        tables += [self.intervals(before, [step]) for before, step in pairwise(STAIRCASE[1:])]
+        return evidence.staircase(pd.concat(tables), STAIRCASE)
+
     def labelled(self, table, **recipe):
         return super().labelled(table.assign(chosen=table["arm"].map(self.choice)), **recipe)
 
@@ -134,8 +193,11 @@ if __name__ == "__main__":
     parser.add_argument("--data")
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="numbers of labelled faces")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help=f"of: {', '.join(ARMS)}; default: all")
+    parser.add_argument("--staircase", action="store_true", help="of the arms those of the staircase, and its controls")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED")
     options = parser.parse_args()
+    if options.staircase:
+        options.arms = [arm.name for arm in (*STEPS, *CONTROLS)]
     course = config.start(options.profile, options.data)
     evidence.save_label_facts(course, data.load(course))
     for study in studies(course, options.sizes, options.arms, options.seeds):
@@ -144,3 +206,5 @@ if __name__ == "__main__":
         print(study.intervals(FLIP).query("metric == 'balanced_accuracy_tuned'").to_string(index=False))
         if YARDSTICK in study.arms:
             study.shares()
+        if set(STAIRCASE) <= set(study.arms):
+            print(study.staircase().to_string(index=False))
