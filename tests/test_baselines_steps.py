@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from test_baselines_systems import loop, settings_of, tensors
 from torch.testing import assert_close
 
-from lib.baselines import relgan
+from lib.baselines import icgan, relgan
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,28 @@ def test_dcgan_judges_fakes_by_the_labels_that_they_were_made_from(accelerator):
     assert torch.equal(asked, labels_of(real)) and len(asked.unique(dim=0)) > 1
     assert all(torch.equal(a, asked) for (_, a), _ in judged)
     assert len(fakes) == 2 and all(torch.equal(fake, x_fake) for fake in fakes)
+
+
+def test_icgan_refuses_faces_with_the_labels_of_others_and_fakes_by_the_labels_asked_for(accelerator):
+    state, steps = loop("icgan", accelerator)
+    made, judged = calls_of(state.modules["model"].generator), calls_of(state.modules["discriminator"])
+    next(steps)
+    (((noise_and_labels,), x_fake),) = made
+    ((x, wrong), (fake, b), (real, a), (fake_again, b_again)) = [inputs for inputs, _ in judged]
+    labels = labels_of(x)
+    assert torch.equal(real, x) and torch.equal(a, labels)
+    assert torch.equal(wrong, labels.roll(1, 0)) and (wrong != labels).any(dim=1).all()
+    assert torch.equal(fake, x_fake) and torch.equal(fake_again, x_fake)
+    assert torch.equal(2 * b - 1, noise_and_labels[:, -labels.shape[1] :]) and torch.equal(b_again, b)
+    assert sorted(b.tolist()) == sorted(labels.tolist()) and not torch.equal(b, labels)
+
+
+def test_icgans_encoders_move_at_a_rate_of_their_own():
+    settings = settings_of("icgan", encoder_learning_rate=3e-3)
+    groups = {name: its.param_groups[0] for name, its in icgan.new_state(settings, "cpu").optimizers.items()}
+    rates = {name: (group["lr"], group["betas"]) for name, group in groups.items()}
+    adversarial = (1e-3, (0.5, 0.999))
+    assert rates == {"discriminator": adversarial, "model": adversarial, "encoders": (3e-3, (0.1, 0.999))}
 
 
 @pytest.mark.parametrize("stage", ["dcgan_labels", "dcgan_noise", "stargan", "attgan", "relgan"])

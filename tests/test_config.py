@@ -40,6 +40,8 @@ def test_paper_profile_has_the_papers_numbers():
     assert (paper.autoencoder.filters, paper.autoencoder.embedding, paper.autoencoder.gamma) == (64, 64, 0.5)
     assert (paper.classifier.epochs, paper.classifier.learning_rate, paper.classifier.filters) == (10, 1e-4, 64)
     assert (paper.mapping.epochs, paper.mapping.learning_rate, paper.mapping.filters) == (8, 1e-4, 64)
+    lambdas = ("adversarial_image", "reconstruction_image", "reconstruction_embedding", "perceptual")  # of Eq. 17
+    assert [getattr(paper.mapping, f"weight_{part}") for part in lambdas] == [1, 10, 1, 10]
 
 
 @pytest.mark.parametrize("profile", config.PROFILES.values(), ids=config.PROFILES)
