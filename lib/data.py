@@ -118,8 +118,9 @@ def check_enough(run, faces):
     if lacking:
         needed = ", ".join(f"{n} {split}" for split, n in least.items())
         raise DataError(
-            f"{run.source} has {' and '.join(lacking)}; at least {needed} are needed: add some of these "
-            "(in a CSV of your own the column `split` tells which is which)"
+            f"{run.source} has {' and '.join(lacking)}; at least {needed} are needed. Add faces "
+            f"({sum(least.values())} in all are enough if a column `split` of your CSV deals them out so), or take the "
+            "drawn faces, which need no --data; what fewer are good for: notebooks/teaching/own_pictures.md"
         )
     if len(faces.names) < MIN_ATTRIBUTES:
         raise DataError(

@@ -253,7 +253,7 @@ def test_too_few_faces_are_told_early_with_the_minimum_of_each_split(tmp_path, p
     folder = own(tmp_path / "mine", n=10)
     run = config.Run(config.PROFILES[profile], str(folder), 0, tmp_path / "runs" / "mine" / profile)
     with pytest.raises(DataError, match="mine has 8 train faces and 1 val faces and 1 test faces; at least 256 train, "
-                       "64 val, 64 test are needed: add some"):  # fmt: skip
+                       r"64 val, 64 test are needed. Add faces \(384 in all .*teaching/own_pictures.md"):  # fmt: skip
         data.load(run)
 
 
