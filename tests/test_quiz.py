@@ -73,6 +73,31 @@ def test_files_hold_every_question_with_all_its_answers(tmp_path):
         assert moodle.findtext("single") == "true"
 
 
+def test_moodle_is_given_its_documented_format(tmp_path):
+    """docs.moodle.org/en/Moodle_XML_format. Its importer does not tell what it cannot read."""
+    quiz.write(tmp_path)
+    raw = (tmp_path / "moodle.xml").read_bytes()
+    assert raw.startswith(b"<?xml version='1.0' encoding='utf-8'?>\n<quiz>")  # a blank first line would not be read
+    bank = ElementTree.fromstring(raw)
+    kinds = [question.get("type") for question in bank]
+    assert {question.tag for question in bank} == {"question"} and kinds[0] == "category"
+    assert set(kinds) == {"category", "multichoice"} and kinds.count("category") == len(reference.notebooks())
+    for category in bank.findall("question[@type='category']/category/text"):
+        assert re.fullmatch(r"\$course\$/Notebook \d\d", category.text)
+    names = [name.text for name in bank.findall("question/name/text")]
+    assert len(set(names)) == len(names) == len(QUESTIONS)
+    for question in bank.findall("question[@type='multichoice']"):
+        answers = question.findall("answer")
+        settings = ["name", "questiontext", "defaultgrade", "single", "shuffleanswers"]
+        assert [child.tag for child in question] == settings + ["answer"] * len(answers)
+        assert sum(float(answer.get("fraction")) for answer in answers) == 100
+        formatted = [*question.findall("questiontext"), *answers, *question.findall("answer/feedback")]
+        assert {part.get("format") for part in formatted} == {"html"}
+        for part in formatted:  # what Moodle shows is HTML once the XML is read
+            fragment = ElementTree.fromstring(f"<p>{part.findtext('text')}</p>")
+            assert "".join(fragment.itertext()).strip() and {child.tag for child in fragment} <= {"code"}
+
+
 def test_jupyter_shows_the_files(tmp_path, monkeypatch):
     """Each code cell of the written notebook runs, with the package that it is made for."""
     quiz.write(tmp_path)
