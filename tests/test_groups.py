@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import small_profile
+from small import noise_faces, small_profile
 
 from lib import config, models
-from lib.data import FaceData, to_float
+from lib.data import to_float
 from lib.study import group_arms, groups, recogniser
 from lib.study.context import Context
 from lib.study.groups import GroupStudy
@@ -30,16 +30,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def everybody():
-    rng = np.random.default_rng(0)
-    return FaceData(
-        images=rng.integers(0, 256, (280, 3, 32, 32), dtype=np.uint8),
-        attributes=rng.random((280, 5)) < (0.6, 0.5, 0.5, 0.2, 0.3),
-        names=NAMES,
-        split=np.repeat(["train", "val", "test"], [160, 40, 80]),
-        files=np.arange(280).astype(str),
-        source="noise",
-        key="noise",
-    )
+    return noise_faces(160, 40, 80, NAMES, prevalence=(0.6, 0.5, 0.5, 0.2, 0.3))
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from small import small_profile
+from small import noise_faces, small_profile
 
 from lib import config, data, metrics
-from lib.data import FaceData
 from lib.study import batches, networks, recogniser, tuned
 from lib.study.arms import Arm
 from lib.study.tuned import TunedStudy
@@ -20,16 +19,7 @@ EDITING = dataclasses.replace(
 
 
 def noise(seed=0):
-    rng = np.random.default_rng(seed)
-    return FaceData(
-        images=rng.integers(0, 256, (88, 3, 32, 32), dtype=np.uint8),
-        attributes=rng.random((88, 5)) < (0.5, 0.4, 0.6, 0.2, 0.3),
-        names=NAMES,
-        split=np.repeat(["train", "val", "test"], [64, 12, 12]),
-        files=np.arange(88).astype(str),
-        source="noise",
-        key=f"noise{seed}",
-    )
+    return noise_faces(64, 12, 12, NAMES, prevalence=(0.5, 0.4, 0.6, 0.2, 0.3), seed=seed)
 
 
 @pytest.fixture
