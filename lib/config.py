@@ -122,7 +122,7 @@ class GroupsConfig:
     """Training faces in which one attribute goes with another, see lib/study/groups.py."""
 
     faces: int = 2_000
-    shares: tuple[float, ...] = (0.95, 0.99)  # of them that have both attributes or neither
+    shares: tuple[float, ...] = (0.95, 0.99, 1.0)  # of them that have both attributes or neither
     fewest: int = 100  # test faces by which a group can be judged
     drawn_test: int = 12_000  # test faces that are drawn: at least 2,000 in each group
     tried: tuple[int, ...] = (400, 800)  # numbers of steps among which validation chooses

@@ -11,7 +11,7 @@ from small import noise_faces, small_profile
 from lib import config, models
 from lib.data import to_float
 from lib.study import group_arms, groups, recogniser
-from lib.study.context import Context
+from lib.study.context import Codec, Context
 from lib.study.groups import GroupStudy
 from lib.study.training_sets import Unavailable
 
@@ -139,6 +139,50 @@ def test_whole_rows_of_rare_groups_are_aimed_at(context):
     context.columns = [1, 1]  # then nobody is rare
     with pytest.raises(Unavailable, match="rare group"):
         edited(context, group_arms.towards_rare_groups)
+
+
+def test_an_absent_group_leaves_remedies_nothing_to_weigh(run, everybody, capsys):
+    study = GroupStudy(run, everybody, PAIR, 1.0, group_arms.ARMS)
+    context = study.context_of(0)
+    assert counted(context.train.attributes) == [20, 0, 0, 20]
+    images, a = context.train.images, context.train.attributes
+    rng, alone = np.random.default_rng(0), "no face belongs to group 1: there is nothing to weigh or to draw"
+    for make in (
+        lambda: group_arms.group_resampled(context, rng),  # Group DRO's batches, too
+        lambda: group_arms.subsampled(context, rng),
+        lambda: group_arms.group_weighted(np.array([20, 0, 0, 20])),
+        lambda: group_arms.last_layer_retrained(context, models.AttributeClassifier(32, 2, 1), images, a),
+    ):
+        with pytest.raises(Unavailable, match=alone):
+            make()
+    table = study.table()
+    assert set(table["arm"]) == {
+        "plain", "JTT", "counterfactual", "counterfactual, other faces", "balanced real faces",
+    }  # fmt: skip
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out")]
+    assert len(said) == len(group_arms.ARMS) - 5 and f"left out  SUBG: {alone}" in said
+    assert any(
+        line.startswith("left out  difference editing: ") and "counterfactual needs none" in line for line in said
+    )
+
+
+def test_other_faces_tell_the_companion_from_the_target(run, everybody):
+    """Where both always go together, W of the training faces takes half of the way along the target."""
+    context = GroupStudy(run, everybody, PAIR, 1.0, ["plain"]).context_of(0)
+    rows = {image.tobytes(): row for image, row in zip(everybody.images, everybody.attributes, strict=True)}
+    codec = Codec(lambda x: torch.from_numpy(np.stack([rows[image.tobytes()] for image in x])[:, 1:3]).float(), None)
+    a = torch.from_numpy(context.train.attributes[:1])
+    new = a.clone()
+    new[:, 2] ^= True
+    z, sign = torch.zeros(1, 2), (new.float() - a.float())[0, 2]
+    confused = sign * context.shift("linear", codec)(z, a, new)[0]
+    assert confused == pytest.approx([0.5, 0.5], abs=0.1)
+    clear = sign * context.shift("other faces", codec)(z, a, new)[0]
+    assert clear == pytest.approx([0, 1], abs=0.3)  # of 40 faces
+    unknown = everybody.attributes & [False, False, True, False, False]
+    ignorant = dataclasses.replace(everybody, attributes=unknown)
+    context = group_arms.GroupContext(context.run, context.faces, ignorant, context.columns)
+    assert torch.equal(sign * context.shift("other faces", codec)(z, a, new)[0], clear)
 
 
 def test_dfr_weighs_groups_the_same(context):

@@ -163,8 +163,11 @@ class Context:
     @cache  # noqa: B019
     def ridge(self, codec):
         """W: the ridge regression from the training faces' labels to their embeddings, float32 (Z, A) on the device."""
-        z = codec.encode(self.train.images).cpu().numpy()
-        fitted = RidgeCV(RIDGES).fit(self.train.attributes.astype(float), z)
+        return self.ridge_of(codec.encode(self.train.images), self.train.attributes)
+
+    def ridge_of(self, z, a):
+        """W of embeddings z (n, Z), a tensor, and labels a (n, A): float32 (Z, A) on the device."""
+        fitted = RidgeCV(RIDGES).fit(a.astype(float), z.cpu().numpy())
         return torch.from_numpy(fitted.coef_.astype(np.float32)).to(self.device)
 
     def phi(self, a):

@@ -31,6 +31,31 @@ class GroupContext(Context):
         super().__init__(run, faces, everybody)
         self.columns = columns
 
+    def shift(self, by, codec):
+        """As `Context.shift`, and by "other faces": W of as many faces in their natural mixture, of which the companion
+        alone is known. Where it always goes with the target, W of the training faces cannot tell the two apart.
+        """
+        if by != "other faces":
+            return super().shift(by, codec)
+        pool, companion = self.unlabelled.part("train"), self.columns[1]
+        # Of all: what the training faces leave over is mixed the other way round.
+        rows = np.random.default_rng(self.run.seed).choice(len(pool), size=len(self.train), replace=False)
+        others = pool.take(np.sort(rows))
+        weight = self.ridge_of(codec.encode(others.images), others.attributes[:, [companion]])[:, 0]
+
+        def shift(z, a, new):
+            changed = new[:, companion].float() - a[:, companion].float()
+            return changed.to(weight.device)[:, None] * weight
+
+        return shift
+
+
+def all_there(counts):
+    """The sizes of the groups (4,). Raises Unavailable when one of them is empty."""
+    if min(counts) == 0:
+        raise Unavailable(f"no face belongs to group {np.argmin(counts)}: there is nothing to weigh or to draw")
+    return counts
+
 
 # --- Losses: how many training faces each group has (4,) -> a function (errors (B,), groups (B,)) -> scalar -----------
 
@@ -42,7 +67,7 @@ def equal(counts):
 
 def group_weighted(counts):
     """Every group counts the same over the training faces."""
-    weights = torch.as_tensor(counts.sum() / (4 * np.maximum(counts, 1)), dtype=torch.float32)
+    weights = torch.as_tensor(counts.sum() / (4 * all_there(counts)), dtype=torch.float32)
     return lambda errors, groups: (weights.to(errors.device)[groups] * errors).mean()
 
 
@@ -67,7 +92,7 @@ class GroupDRO:
 def group_resampled(context, rng):
     """As many training faces, drawn with replacement, each group equally often."""
     groups = groups_of(context.train.attributes, context.columns)
-    weight = 1 / np.bincount(groups, minlength=4)[groups]
+    weight = 1 / all_there(np.bincount(groups, minlength=4))[groups]
     rows = rng.choice(len(groups), size=len(groups), p=weight / weight.sum())
     return context.train.images[rows], context.train.attributes[rows]
 
@@ -75,9 +100,9 @@ def group_resampled(context, rng):
 def balanced_rows(groups, rng, size=None):
     """Rows of equally many faces of each group: of `size` in all, or as many as the smallest group allows; sorted."""
     members = [np.flatnonzero(groups == group) for group in range(4)]
-    fewest = min(map(len, members))
+    fewest = min(all_there([len(rows) for rows in members]))
     each = fewest if size is None else size // 4
-    if each == 0 or fewest < each:
+    if fewest < each:
         raise Unavailable(f"the smallest group has only {fewest:,} of {each:,} faces")
     return np.sort(np.concatenate([rng.choice(rows, size=each, replace=False) for rows in members]))
 
@@ -129,7 +154,9 @@ def towards_rare_groups(context, images, a, **options):
     groups = groups_of(a, context.columns)
     weights = ((groups == 1) | (groups == 2)).float()
     if weights.sum() == 0:
-        raise Unavailable("no training face belongs to a rare group")
+        raise Unavailable(
+            "no training face belongs to a rare group: no row to edit towards; a counterfactual needs none"
+        )
     return batches.difference(context, images, a, lambda rows: a[batches.nearest(a, rows, weights)], **options)
 
 
@@ -162,6 +189,7 @@ def last_layer_retrained(context, network, images, a, draws=10):
 FLIPPED = Change(batches.flipped)
 SHARES = {"share": (0.5, 0.75)}  # of a batch that may be edited
 RARE = Change(towards_rare_groups, {}, SHARES)
+OTHERS = Change(counterfactual, {"by": "other faces"}, SHARES)
 COMPONENTS = Change(towards_rare_groups, {"through": "components"}, SHARES)
 TABLE = [
     Arm(PLAIN, "reference", loss=equal, changes=(FLIPPED,)),
@@ -172,6 +200,7 @@ TABLE = [
     Arm("JTT", "no group labels", train_twice, loss=equal, changes=(FLIPPED,), tried={"weight": (10, 30)}),
     Arm("DFR", "group labels", loss=equal, changes=(FLIPPED,), finish=last_layer_retrained),
     Arm("counterfactual", "edited faces", loss=equal, changes=(Change(counterfactual, {}, SHARES), FLIPPED)),
+    Arm("counterfactual, other faces", "edited faces", loss=equal, changes=(OTHERS, FLIPPED)),
     Arm("difference editing", "edited faces", loss=equal, changes=(RARE, FLIPPED)),
     Arm("difference editing, components", "edited faces", loss=equal, changes=(COMPONENTS, FLIPPED)),
     Arm("difference editing, resampling", "edited faces", group_resampled, loss=equal, changes=(RARE, FLIPPED)),

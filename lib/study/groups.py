@@ -3,7 +3,8 @@
 Who learns "smiling" from faces of which 95 % of the smiling ones are labelled Male, and as many of the others are not,
 learns to see men. A *group* is a pair of values: 2 x target + companion, 0 to 3; groups 0 and 3 are the frequent ones.
 What counts is the worst group's accuracy beside the mean of the groups', each group weighing the same: averages that
-weigh groups as the training faces do hide the fault.
+weigh groups as the training faces do hide the fault. With a share of 1 the rare groups are absent: no weight helps,
+and the companion has to be learnt from other faces.
 
     study = groups.GroupStudy(run, everybody, ("Smiling", "Male"), 0.95)
     study.table(), study.intervals()
