@@ -98,6 +98,14 @@ def test_moodle_is_given_its_documented_format(tmp_path):
             assert "".join(fragment.itertext()).strip() and {child.tag for child in fragment} <= {"code"}
 
 
+def test_signs_reach_moodle_as_html_within_xml():
+    answer = {"answer": "a < b", "because": "`c & d`"}
+    bank = quiz.for_moodle([{"notebook": "00", "question": "a < b?", "right": answer, "wrong": []}])
+    raw = ElementTree.tostring(bank.getroot(), encoding="unicode")
+    assert "<text>a &amp;lt; b?</text>" in raw and "<text>a &amp;lt; b</text>" in raw
+    assert "<text>&lt;code&gt;c &amp;amp; d&lt;/code&gt;</text>" in raw
+
+
 def test_jupyter_shows_the_files(tmp_path, monkeypatch):
     """Each code cell of the written notebook runs, with the package that it is made for."""
     quiz.write(tmp_path)
