@@ -162,6 +162,10 @@ def test_shares_of_attributes_leave_doubt_on_both_sides():
     )  # fmt: skip
     ours = evidence.share_improved("balancing")({"recognition_per_attribute": table})
     assert (ours.value, ours.low, ours.high) == (50, 25, 75)
+    wider = table.assign(low_all=table["low"] - 0.2, high_all=table["high"] + 0.2)
+    both = pd.concat([wider, wider.assign(low_all=None, high_all=None, n_train=0)], ignore_index=True)
+    ours = evidence.share_improved("balancing")({"recognition_per_attribute": both})
+    assert (ours.value, ours.low, ours.high) == (50, 0, 100)
 
 
 def test_the_size_is_the_one_that_validation_chooses():

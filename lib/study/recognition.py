@@ -98,7 +98,8 @@ class Study(Networks):
 
     def per_attribute(self, over="none"):
         """Fig. 9, a row per arm and attribute: means over seeds of accuracy, recall, specificity, balanced_accuracy and
-        average_precision, and `difference`, `low`, `high` of the accuracy to arm `over`, as in `intervals`.
+        average_precision, and `difference`, `low`, `high` of the accuracy to arm `over`, as in `intervals`; `low_all`
+        and `high_all` are those of intervals that hold for all attributes at once.
 
         Also merged into `results/recognition_per_attribute.csv`.
         """
@@ -111,11 +112,17 @@ class Study(Networks):
         columns = ["accuracy", "recall", "specificity", "balanced_accuracy", "average_precision"]
         for name in self.arms:
             difference = correct(name) - reference
-            low, high = metrics.bootstrap_interval(difference, np.random.default_rng(0), n=1000)
+            mean, drawn = (
+                difference.mean(axis=(0, 1)),
+                metrics.bootstrap_means(difference, np.random.default_rng(0), 1000),
+            )
+            low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+            low_all, high_all = metrics.intervals_together(mean, drawn)
             of_seeds = [metrics.per_attribute(self.a_test, self.scores(name, seed)) for seed in self.seeds]
             table = pd.DataFrame({"arm": name, "attribute": self.targets, "prevalence": of_seeds[0]["prevalence"]})
             table[columns] = np.mean([one[columns] for one in of_seeds], axis=0)
-            tables.append(table.assign(over=over, difference=difference.mean(axis=(0, 1)), low=low, high=high))
+            bounds = {"low": low, "high": high, "low_all": low_all, "high_all": high_all}
+            tables.append(table.assign(over=over, difference=mean, **bounds))
         table = self.labelled(pd.concat(tables), seeds=len(self.seeds), commit=config.commit())
         return self._keep(table, f"{self.tables}_per_attribute.csv", ["arm", "attribute", "over"])
 
