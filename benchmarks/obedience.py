@@ -4,10 +4,12 @@
     python benchmarks/obedience.py toy --weights toy64
 
 The oracle (lib/oracle.py), which no generator has met, looks at the faces that Φ generates for the labels of the test
-faces, at these faces themselves, and at what else could be mistaken for success. One row for all attributes, which also
-says how the faces differ from real ones, and one for each attribute. A seed is that of a whole generator: autoencoder,
-guide and Φ. Stages that are missing are trained. `--weights` measures at the recipe of weights that ship, whose name
-then stands as the profile. Rows of the same data and profile are replaced, others stay.
+faces, at these faces themselves, at what else could be mistaken for success, and at faces for the labels that dynamic
+balancing asks for, many of which nobody carries. One row for all attributes, which also says how the faces differ from
+real ones, and one for each attribute; `positives_seen` is the share of the faces that should carry it in which it is
+seen. A seed is that of a whole generator: autoencoder, guide and Φ. Stages that are missing are trained. `--weights`
+measures at the recipe of weights that ship, whose name then stands as the profile. Rows of the same data and profile
+are replaced, others stay.
 """
 
 import argparse
@@ -16,23 +18,30 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lib import config, data, losses, metrics, oracle, pretrained
+from lib import augmentation, config, data, losses, metrics, oracle, pretrained
 from lib.baselines import systems
 from lib.study import comparison
 
 RESULTS = config.ROOT / "data" / "results" / "obedience.csv"
 GENERATED = "generated"
+BALANCED = "generated for balanced labels"
 LEARNT = "generated for training faces"  # much nearer to their own faces than `generated` ones: learnt by heart
 
 
 def answers(part, logits):
     """A row for all attributes, with 95 % intervals over the faces, and a row for each: agreement with the labels."""
     table = metrics.per_attribute(part.attributes, logits, names=part.names)
-    rng, whole = np.random.default_rng(0), {"attribute": "all", "prevalence": table["prevalence"].mean()}
+    table = table.rename(columns={"recall": "positives_seen"})  # `recall` is one of the distances
+    rng, whole = (
+        np.random.default_rng(0),
+        {"attribute": "all"} | table[["prevalence", "positives_seen"]].mean().to_dict(),
+    )
     for metric, values in metrics.per_image(part.attributes, logits).items():
         low, high = metrics.bootstrap_interval(values, rng)
         whole |= {metric: table[metric].mean(), f"{metric}_low": low, f"{metric}_high": high}
-    each = table[["prevalence", "accuracy", "balanced_accuracy"]].rename_axis("attribute").reset_index()
+    each = (
+        table[["prevalence", "positives_seen", "accuracy", "balanced_accuracy"]].rename_axis("attribute").reset_index()
+    )
     return pd.concat([pd.DataFrame([whole]), each], ignore_index=True)
 
 
@@ -47,6 +56,13 @@ def look(frame, generate, part):
     row = frame.quality(images[1::2]) | {"distinct_labels": len(np.unique(part.attributes[1::2], axis=0))}
     row["l1"] = losses.image_reconstruction(data.to_float(part.images), data.to_float(images)).item()
     return table.join(pd.DataFrame([row]))
+
+
+def balanced(train, n):
+    """`n` training faces, evenly taken, with the labels that dynamic balancing makes of theirs (Sec. IV-B)."""
+    a, rows = augmentation.dynamic_balancing(train.attributes, len(train), np.random.default_rng(0), names=train.names)
+    chosen = np.arange(n) * len(train) // n
+    return replace(train.take(rows[chosen]), attributes=a[chosen])
 
 
 def measure(run, seeds):
@@ -64,6 +80,8 @@ def measure(run, seeds):
         generate = comparison.ours(replace(run, seed=seed), faces)
         for name, part in ((GENERATED, test), (LEARNT, train.take(slice(0, len(test))))):
             rows.append(look(frame, generate, part).assign(faces=name, seed=seed))
+        asked = look(frame, generate, balanced(train, min(len(test), len(train)))).drop(columns="l1")  # nobody's labels
+        rows.append(asked.assign(faces=BALANCED, seed=seed))
     recipe = run.recipe(n_train=len(train), n_test=len(test), judge=judge.folder.name)
     del recipe["seed"]  # every row has its own
     return pd.concat(rows, ignore_index=True).assign(**recipe)

@@ -6,7 +6,7 @@ import pytest
 from small import small_profile
 
 from benchmarks import obedience
-from lib import config
+from lib import augmentation, config
 from lib.attributes import CELEBA
 from lib.data import FaceData
 
@@ -25,8 +25,16 @@ def test_answers_for_all_attributes_and_for_each(part):
     assert list(table.index) == ["all", *part.names]
     assert table.loc["Bald", "balanced_accuracy"] == 0.5 and table.loc["Smiling", "balanced_accuracy"] == 1
     assert table.loc["all", "balanced_accuracy"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert table["positives_seen"].tolist() == pytest.approx([2 / 3, 1, 0, 1])
     low, value, high = table.loc["all", ["accuracy_low", "accuracy", "accuracy_high"]]
     assert low < value < high
+
+
+def test_balanced_labels_are_those_of_the_study(part):
+    asked, n = obedience.balanced(part, 50), len(part)
+    a, rows = augmentation.dynamic_balancing(part.attributes, n, np.random.default_rng(0))
+    assert np.array_equal(asked.attributes, a[::4]) and np.array_equal(asked.files, part.files[rows[::4]])
+    assert asked.attributes[:, 1].mean() > part.attributes[:, 1].mean()  # the rarest one
 
 
 def test_one_command_measures_and_keeps_other_data(tmp_path, monkeypatch):
@@ -42,11 +50,13 @@ def test_one_command_measures_and_keeps_other_data(tmp_path, monkeypatch):
     assert {"kept", "kept, too"} < set(table["faces"]) and "replaced" not in set(table["faces"])
     whole = table[(table["attribute"] == "all") & (table["data"] == "toy")].set_index(["faces", "seed"])
     kinds = ["majority answer", "real faces", "reconstructions", "training mean face"]
-    generated = [(kind, seed) for seed in (0, 1) for kind in (obedience.GENERATED, obedience.LEARNT)]
+    of_each = (obedience.GENERATED, obedience.LEARNT, obedience.BALANCED)
+    generated = [(kind, seed) for seed in (0, 1) for kind in of_each]
     assert list(whole.index) == [(kind, 0) for kind in kinds] + generated
     assert (table["attribute"].value_counts().loc[list(CELEBA)] == len(whole)).all()
     assert whole.loc["real faces", "l1"].item() == 0 < whole.loc["reconstructions", "l1"].item()
     assert whole.loc["majority answer", "balanced_accuracy"].item() == 0.5
     assert whole.loc["training mean face", "distinct"].item() == 1
+    assert whole["l1"].isna()[obedience.BALANCED].all() and whole["positives_seen"].between(0, 1).all()
     assert {"commit", "n_train", "n_test", "judge", "extractor", "n_real"} <= set(table.columns)
     assert len(list(tmp_path.glob("toy/ci/autoencoder-*"))) == 2  # a seed trains the whole generator
