@@ -4,14 +4,16 @@ Shapes: x faces (B, 3, S, S) in [-1, 1], a attributes (B, A) of 0/1, z embedding
 """
 
 from itertools import pairwise
-from math import log2
+from math import log2, prod, sqrt
 
 import torch
+from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn.functional import interpolate, linear, pad
 
 CHANNELS_LAST = (0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
 BOTTLENECK = 8  # height and width at which BEGAN turns feature maps into the embedding
+COARSE = 32  # height and width, at most, at which linear maps see faces
 
 
 def resolutions(size):
@@ -104,16 +106,56 @@ class Decoder(nn.Sequential):
         return h
 
 
-class Autoencoder(nn.Module):
-    """Encoder and Decoder in one, x -> x̂. BEGAN's critic is a second one with weights of its own."""
+class Sum(nn.Module):
+    """What a network and a fixed linear map make of the same input, added."""
 
-    def __init__(self, size, filters, embedding, vanishing=False, skips=False):
+    def __init__(self, network, *linear):
+        super().__init__()
+        self.network, self.linear = network, nn.Sequential(*linear).requires_grad_(False)
+
+    def forward(self, h):
+        return self.network(h) + self.linear(h)
+
+
+class Autoencoder(nn.Module):
+    """Encoder and Decoder in one, x -> x̂. BEGAN's critic is a second one with weights of its own.
+
+    With `components` a linear map from and to coarse faces stands beside each; see `start_from`.
+    """
+
+    def __init__(self, size, filters, embedding, vanishing=False, skips=False, components=False):
         super().__init__()
         self.encoder = Encoder(size, filters, embedding, vanishing)
         self.decoder = Decoder(size, filters, embedding, vanishing, skips)
+        if components:
+            coarse = min(size, COARSE)
+            shape = (3, coarse, coarse)
+            self.encoder = Sum(
+                self.encoder, nn.AvgPool2d(size // coarse), nn.Flatten(), nn.Linear(prod(shape), embedding)
+            )
+            self.decoder = Sum(
+                self.decoder,
+                nn.Linear(embedding, prod(shape)), nn.Unflatten(1, shape), nn.Upsample((size, size), mode="bilinear"),
+            )  # fmt: skip
 
     def forward(self, x):
         return self.decoder(self.encoder(x))
+
+    @torch.no_grad()
+    def start_from(self, x):
+        """Make the linear maps the first Z principal components of faces x (N, 3, S, S), and let the networks add
+        nothing yet: training begins at the best that a linear map can do. z has a mean square of 1."""
+        (pool, flat, into), (out, *_) = self.encoder.linear, self.decoder.linear
+        pca = PCA(into.out_features, svd_solver="covariance_eigh").fit(flat(pool(x)).cpu().numpy())
+        mean, axes = torch.from_numpy(pca.mean_), torch.from_numpy(pca.components_)
+        scale = sqrt(len(axes) / pca.explained_variance_.sum())
+        into.weight.copy_(scale * axes)
+        into.bias.copy_(-scale * axes @ mean)
+        out.weight.copy_(axes.T / scale)
+        out.bias.copy_(mean)
+        for last in (self.encoder.network[-1], self.decoder.network[-1]):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
 
 class MappingFunction(nn.Sequential):

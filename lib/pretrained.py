@@ -38,7 +38,7 @@ RECIPES = {
         LAPTOP,
         name="toy64",
         data=dataclasses.replace(LAPTOP.data, size=64, train=10_000),
-        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, epochs=10, halvings=5),
+        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, epochs=6),
         classifier=dataclasses.replace(LAPTOP.classifier, size=64, epochs=9),
         mapping=dataclasses.replace(LAPTOP.mapping, size=64),
     ),

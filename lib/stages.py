@@ -57,7 +57,7 @@ class Trained:
 MODELS = {
     "autoencoder": (
         config.AutoencoderConfig,
-        lambda c: models.Autoencoder(c.size, c.filters, c.embedding, c.carry_steps > 0, c.skips),
+        lambda c: models.Autoencoder(c.size, c.filters, c.embedding, c.carry_steps > 0, c.skips, c.components),
     ),
     "classifier": (config.ClassifierConfig, lambda c: models.AttributeClassifier(c.size, c.filters, len(c.attributes))),
     "mapping": (config.MappingConfig, lambda c: models.MappingFunction(len(c.attributes), c.embedding)),

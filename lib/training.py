@@ -19,6 +19,7 @@ from lib.data import to_float
 BETAS = (0.5, 0.999)  # Sec. V-B
 LONGEST_GRADIENT = 1.0  # two or three times the usual: a cut beyond it keeps BEGAN from blowing up after a rare spike
 SMALLEST_K = 1e-8  # in place of BEGAN's k = 0, so that one can divide by it; the critic's gradient does not show it
+MOST_FOR_COMPONENTS = 8_000  # faces are enough to find their principal components
 STEEPEST = 60.0  # logits down to minus this: what float32 can carry through a discriminator
 
 
@@ -64,8 +65,9 @@ def new_accelerator():
 
 
 def adam(modules, learning_rate):
-    """Adam with the paper's betas over the parameters of one or more modules, in one pass over them."""
-    return Adam([p for module in modules for p in module.parameters()], lr=learning_rate, betas=BETAS, fused=True)
+    """Adam with the paper's betas over the parameters of one or more modules that learn, in one pass over them."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    return Adam(parameters, lr=learning_rate, betas=BETAS, fused=True)
 
 
 def steps_of(config, n):
@@ -141,7 +143,9 @@ def autoencoder_state(config, device):
     """Fresh networks and optimizers for `train_autoencoder`."""
     torch.manual_seed(config.seed)
     options = {"vanishing": config.carry_steps > 0, "skips": config.skips}
-    autoencoder = models.Autoencoder(config.size, config.filters, config.embedding, **options)
+    autoencoder = models.Autoencoder(
+        config.size, config.filters, config.embedding, **options, components=config.components
+    )
     if config.adversarial == "began":
         critic = models.Autoencoder(config.size, config.critic_filters, config.embedding, **options)
     elif config.adversarial == "log":
@@ -193,6 +197,8 @@ def train_autoencoder(accelerator, state, images, config, features=None):
     model, critic = state.modules["model"], state.modules["critic"]
     per_epoch = len(images) // config.batch_size
     stop = steps_of(config, len(images))
+    if config.components and state.step == 0:
+        model.start_from(to_float(images[:: len(images) // MOST_FOR_COMPONENTS + 1]))
     for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
         x = to_float(images[batch])
         if config.carry_steps:

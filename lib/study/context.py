@@ -16,7 +16,6 @@ from lib.baselines import systems
 from lib.study import training_sets
 
 COMPONENTS = 64  # principal components that may stand for Encoder and Decoder
-MOST_FOR_COMPONENTS = 8_000  # faces are enough to find them
 RIDGES = tuple(10.0**power for power in range(-1, 5))  # penalties of W, among which leaving one out chooses
 
 
@@ -117,7 +116,7 @@ class Context:
             networks = self.autoencoder.eval()
             return Codec(self._encode, torch.inference_mode()(networks.decoder))
         faces = self.train if self.unlabelled is None else self.unlabelled.part("train")
-        chosen = faces.images[:: len(faces) // MOST_FOR_COMPONENTS + 1]
+        chosen = faces.images[:: len(faces) // training.MOST_FOR_COMPONENTS + 1]
         shape = chosen.shape[1:]
         pca = PCA(min(COMPONENTS, len(chosen)), svd_solver="randomized", random_state=0).fit(
             data.to_float(chosen).flatten(1).numpy()
