@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from lib import models
 
@@ -57,6 +58,22 @@ def test_shapes(size, attributes):
     assert models.FeatureDiscriminator(7, width=8)(z).shape == (2,)
     assert models.ImageDiscriminator(size, 2)(x).shape == (2,)
     assert models.AttributeClassifier(size, 2, attributes)(x).shape == a.shape
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_an_autoencoder_beside_its_components_begins_as_the_best_linear_map(size):
+    """Against scikit-learn on faces as coarse as the linear maps see them; the rest of z's scale cancels."""
+    torch.manual_seed(0)
+    x, coarse = torch.rand(40, 3, size, size) * torch.linspace(0.1, 1, size), min(size, models.COARSE)
+    autoencoder = models.Autoencoder(size, 2, 7, components=True)
+    autoencoder.start_from(x)
+    seen = torch.nn.functional.avg_pool2d(x, size // coarse).flatten(1).numpy()
+    pca = PCA(7, svd_solver="full").fit(seen)
+    rebuilt = torch.from_numpy(pca.inverse_transform(pca.transform(seen))).view(40, 3, coarse, coarse)
+    rebuilt = torch.nn.functional.interpolate(rebuilt, size=(size, size), mode="bilinear")
+    with torch.no_grad():
+        torch.testing.assert_close(autoencoder(x), rebuilt, atol=1e-4, rtol=0)
+        assert autoencoder.encoder(x).square().mean().item() == pytest.approx(39 / 40, abs=1e-3)  # variances by n - 1
 
 
 @pytest.mark.parametrize("size", [0, 8, 48, 100])

@@ -402,6 +402,21 @@ def test_learning_rate_halves_evenly(accelerator, faces, stage, settings, player
     assert rates == [[rate] * players for rate in expected]
 
 
+def test_components_stay_as_they_are_and_the_networks_beside_them_learn(accelerator, faces):
+    settings = dataclasses.replace(AUTOENCODER, components=True, epochs=2)
+    state, steps = loop("autoencoder", accelerator, faces, settings)
+    model, critic = state.modules["model"], state.modules["critic"]
+    next(steps)
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    assert sum(1 for _ in steps) == 2 * 4 - 1
+    for name, p in model.named_parameters():
+        assert torch.equal(p, before[name]) == (".linear." in name), name
+    expected = models.Autoencoder(SIZE, settings.filters, settings.embedding, components=True)
+    expected.start_from(training.to_float(faces[0]))
+    assert torch.equal(model.decoder.linear[0].weight, expected.decoder.linear[0].weight)
+    assert not any(".linear." in name for name, _ in critic.named_parameters())  # BEGAN's critic is the paper's
+
+
 def test_an_unknown_adversarial_loss_is_refused():
     with pytest.raises(ValueError, match="'began' or 'log'"):
         training.autoencoder_state(config.AutoencoderConfig(adversarial="hinge"), "cpu")
