@@ -98,8 +98,10 @@ def linear_probe(context, images, a, strength=0.1):
 def pretrained_encoder(context, attributes):
     """The Encoder and a linear layer on its embedding, to be trained further: Encoder as initialisation."""
     with torch.random.fork_rng():  # whether the Encoder is found or has to be trained has no say in the layer
-        encoder = copy.deepcopy(context.autoencoder.encoder).requires_grad_(True)
-    return nn.Sequential(encoder, nn.Linear(encoder[-1].out_features, attributes))
+        encoder = copy.deepcopy(context.autoencoder.encoder)
+    for name, p in encoder.named_parameters():
+        p.requires_grad_(not name.startswith("linear."))  # principal components stay
+    return nn.Sequential(encoder, nn.Linear(context.trained_autoencoder.config.embedding, attributes))
 
 
 def fresh_encoder(context, attributes):
