@@ -148,9 +148,7 @@ PROFILES = {
     "ci": Profile(  # every cell runs, nothing is meaningful
         "ci",
         DataConfig(size=32, **LEAST, least=LEAST),
-        AutoencoderConfig(
-            size=32, filters=4, critic_filters=4, weight_feature=1.0, components=True, epochs=1, halvings=4
-        ),
+        AutoencoderConfig(size=32, filters=4, critic_filters=4, weight_feature=1.0, epochs=1),
         ClassifierConfig(size=32, filters=4, noise=0.3, nudge=0.02, epochs=1),
         MappingConfig(size=32, filters=4, noise=0.3, epochs=1, halvings=4),
         RecognitionConfig(
@@ -162,15 +160,7 @@ PROFILES = {
         "laptop",
         DataConfig(size=32, train=8000, val=1000, test=2000, least=LEAST),
         AutoencoderConfig(
-            size=32,
-            filters=16,
-            embedding=256,
-            critic_filters=8,
-            weight_feature=1.0,
-            components=True,
-            epochs=4,
-            learning_rate=1e-3,
-            halvings=4,
+            size=32, filters=16, embedding=256, critic_filters=8, weight_feature=1.0, epochs=8, learning_rate=1e-3
         ),
         ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
         MappingConfig(size=32, embedding=256, filters=16, noise=0.3, epochs=5, learning_rate=1e-3, halvings=4),

@@ -34,11 +34,11 @@ LAPTOP, PAPER = config.PROFILES["laptop"], config.PROFILES["paper"]
 #: What is trained for each name.
 RECIPES = {
     "toy": LAPTOP,  # for those who will not wait for their own
-    "toy64": dataclasses.replace(  # the same networks for faces of twice the width
+    "toy64": dataclasses.replace(  # for faces of twice the width; the autoencoder stands on principal components
         LAPTOP,
         name="toy64",
         data=dataclasses.replace(LAPTOP.data, size=64, train=10_000),
-        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, epochs=6),
+        autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, components=True, epochs=6, halvings=4),
         classifier=dataclasses.replace(LAPTOP.classifier, size=64, epochs=9),
         mapping=dataclasses.replace(LAPTOP.mapping, size=64),
     ),

@@ -16,10 +16,16 @@ def run(tmp_path):
     return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
 
 
+def test_twice_the_steps_are_twice_those_of_laptop():
+    assert bottleneck.LONG == 2 * config.PROFILES["laptop"].autoencoder.epochs
+
+
 def test_the_reference_is_the_papers_and_others_change_what_their_names_say():
-    reference, *others, own = bottleneck.VARIANTS.values()
-    assert {name: getattr(PAPER, name) for name in reference if name != "epochs"} | {"epochs": 8} == reference
-    assert own == {}  # the profile's
+    reference, *others, components = bottleneck.VARIANTS.values()
+    assert components["components"] and components["epochs"] == config.PROFILES["laptop"].autoencoder.epochs / 2
+    assert {name: getattr(PAPER, name) for name in ("embedding", "weight_feature")} == {
+        "embedding": reference["embedding"], "weight_feature": reference["weight_feature"]
+    }  # fmt: skip
     changed = [{name for name, value in other.items() if reference.get(name) != value} for other in others]
     one = ["embedding", "embedding", "filters", "epochs", "squared", "weight_feature"]
     assert changed == [*({name} for name in one), {"embedding", "weight_feature"}]
