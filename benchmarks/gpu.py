@@ -59,7 +59,11 @@ STEPS = [
         ("-m", "lib.study.recognition", "--profile", "reference", "--data", "{data}", "--arms", *REFERENCE_ARMS),
         ("-m", "lib.study.recognition", *CI, "--data", "{data}", "--arms", *REFERENCE_ARMS[:2]),
     ),
-    Step("bottleneck", ("-m", "benchmarks.bottleneck", "--seeds", "0", "1", "2"), ("-m", "benchmarks.bottleneck", *CI)),
+    Step(
+        "bottleneck",
+        ("-m", "benchmarks.reconstructions", "--seeds", "0", "1", "2"),
+        ("-m", "benchmarks.reconstructions", *CI),
+    ),
     Step("speed", ("-m", "benchmarks.bench", "--profile", "paper", "--publish"), ("-m", "benchmarks.bench", *CI)),
     Step("Table 1", ("-m", "benchmarks.table1", "--data", "{data}"), ("-m", "benchmarks.table1", *CI)),
 ]

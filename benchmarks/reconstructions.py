@@ -1,6 +1,6 @@
 """What does the bottleneck forget? Writes data/results/bottleneck.csv and notebooks/figures/bottleneck.png.
 
-    python -m benchmarks.bottleneck --seeds 0 1 2
+    python -m benchmarks.reconstructions --seeds 0 1 2
 
 Autoencoders of drawn faces that differ in one thing each, trained as long as the profile's; the last one, which stands
 on principal components, half as long. The oracle (lib/oracle.py) reads the labels of test faces from their

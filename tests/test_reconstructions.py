@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from small import small_profile
 
-from benchmarks import bottleneck
+from benchmarks import reconstructions
 from lib import config, data
 
 PAPER = config.PROFILES["paper"].autoencoder
@@ -17,11 +17,11 @@ def run(tmp_path):
 
 
 def test_twice_the_steps_are_twice_those_of_laptop():
-    assert bottleneck.LONG == 2 * config.PROFILES["laptop"].autoencoder.epochs
+    assert reconstructions.LONG == 2 * config.PROFILES["laptop"].autoencoder.epochs
 
 
 def test_the_reference_is_the_papers_and_others_change_what_their_names_say():
-    reference, *others, components = bottleneck.VARIANTS.values()
+    reference, *others, components = reconstructions.VARIANTS.values()
     assert components["components"] and components["epochs"] == config.PROFILES["laptop"].autoencoder.epochs / 2
     assert {name: getattr(PAPER, name) for name in ("embedding", "weight_feature")} == {
         "embedding": reference["embedding"], "weight_feature": reference["weight_feature"]
@@ -32,15 +32,15 @@ def test_the_reference_is_the_papers_and_others_change_what_their_names_say():
 
 
 def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(bottleneck, "RESULTS", tmp_path / "bottleneck.csv")
+    monkeypatch.setattr(reconstructions, "RESULTS", tmp_path / "bottleneck.csv")
     faces = data.load(run)
     variants = {name: {"embedding": z, "epochs": 1} for name, z in (("narrow", 4), ("wide", 8))}
-    bottleneck.measure(run, faces, {"narrow": variants["narrow"]}, [0])
-    answers, measured = bottleneck.answers, []
-    monkeypatch.setattr(bottleneck, "answers", lambda *given: measured.append(given) or answers(*given))
-    bottleneck.measure(run, faces, variants, [0, 1])
+    reconstructions.measure(run, faces, {"narrow": variants["narrow"]}, [0])
+    answers, measured = reconstructions.answers, []
+    monkeypatch.setattr(reconstructions, "answers", lambda *given: measured.append(given) or answers(*given))
+    reconstructions.measure(run, faces, variants, [0, 1])
     assert len(measured) == 3
-    table = pd.read_csv(bottleneck.RESULTS)
+    table = pd.read_csv(reconstructions.RESULTS)
     whole = table.query("attribute == 'all'")
     assert sorted(zip(whole["variant"], whole["seed"], strict=True)) == [
         (name, seed) for name in ("narrow", "wide") for seed in (0, 1)
@@ -49,12 +49,12 @@ def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
     each = table.query("attribute != 'all'").groupby(["variant", "seed"])["accuracy"].mean().to_numpy()
     assert each == pytest.approx(whole.sort_values(["variant", "seed"])["accuracy"].to_numpy(), abs=1e-4)
     longer = variants | {"wide": variants["wide"] | {"epochs": 2}}
-    assert len(bottleneck.measure(run, faces, longer, [0])) == len(table)  # in place of the shorter one
-    figure = bottleneck.picture(run, faces, variants, 0)
-    assert len(figure.axes[0].images) == 3 * bottleneck.SHOWN
+    assert len(reconstructions.measure(run, faces, longer, [0])) == len(table)  # in place of the shorter one
+    figure = reconstructions.picture(run, faces, variants, 0)
+    assert len(figure.axes[0].images) == 3 * reconstructions.SHOWN
 
 
 def test_what_is_read_is_the_reconstruction(run):
     faces = data.load(run)
     images = faces.part("test").images
-    assert (bottleneck.rebuilt(lambda x: -x, images) == 255 - images).all()
+    assert (reconstructions.rebuilt(lambda x: -x, images) == 255 - images).all()
