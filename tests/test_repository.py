@@ -110,6 +110,50 @@ def test_readme_shows_what_other_numbers_of_faces_give():
         assert [cell.strip() for cell in cells.split("|")] == expected
 
 
+def gain(row):
+    """Points gained and their interval, as the README writes them."""
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * row[["difference", "low", "high"]].astype(float)))
+
+
+def test_readme_shows_what_helps():
+    """Its table of labelled faces, row by row, as data/results/sweep_differences.csv has them."""
+    table = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv")
+    table = table.query("data == 'faces64' and setting == 'tuned on validation' and over == 'flip'")
+    rows = table.query("metric == 'balanced_accuracy_tuned'").set_index(["n_train", "arm"])
+    shown = re.findall(r"^\| \*([\d,]+)\* \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert [int(n.replace(",", "")) for n, _ in shown] == sorted({n for n, _ in rows.index})
+    for n, cells in shown:
+        of = rows.loc[int(n.replace(",", ""))]
+        expected = [gain(of.loc[arm]) for arm in ("mixup", "difference editing, components", "more real faces")]
+        assert [cell.strip() for cell in cells.split("|")] == [f"{100 * of.loc['flip', 'mean']:.1f}", *expected]
+
+
+def test_readme_shows_what_groups_gain():
+    """Its table of arms, row by row, as data/results/groups_differences.csv has them; and the share of the gap."""
+    table = pd.read_csv(ROOT / "data" / "results" / "groups_differences.csv")
+    table = table.query("data == 'faces64' and pair == 'Smiling x Male' and share == 0.95 and over == 'plain'")
+    rows, text = table.set_index(["arm", "metric"]), (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| \*([A-Za-z, ]+)\* \| (.*) \|$", text, re.M)
+    assert {arm for arm, _ in shown} == {arm for arm, _ in rows.index}
+    for arm, cells in shown:
+        expected = []
+        for metric in ("worst_group", "mean_of_groups"):
+            row = rows.loc[(arm, metric)]
+            expected += [f"{100 * row['mean']:.1f}", "" if arm == "plain" else gain(row)]
+        assert [cell.strip() for cell in cells.split("|")] == expected
+    worst = rows.xs("worst_group", level="metric")["difference"]
+    closed = worst["difference editing, components"] / worst["balanced real faces"]
+    assert f"close {100 * closed:.0f} % of the gap" in text
+
+
+def test_readme_tells_how_well_the_faces_of_its_first_picture_obey():
+    card = (ROOT / "data" / "pretrained" / "toy64" / "README.md").read_text(encoding="utf-8")
+    (numbers,) = re.findall(r"faces generated from the same labels \| (0\.\d+) \| (0\.\d+) \|", card)
+    accuracy, balanced = (f"{100 * float(number):.1f} %" for number in numbers)
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"in {accuracy} of the answers (balanced accuracy {balanced};" in text
+
+
 def test_readme_tells_what_longer_training_gains():
     table = pd.read_csv(ROOT / "data" / "results" / "recognition_differences.csv")
     table = table.query("protocol == 'same epochs' and over == 'none' and metric == 'accuracy'")
