@@ -350,7 +350,8 @@ def arms(table, title, unit, majority=None):
         ax.axvline(majority, color=COLOURS[6], linestyle=":", label="majority answer")
         ax.legend()
     ax.set_yticks(rows, table["arm"])
-    ax.set(title=title, xlabel=unit, ylim=(len(table) - 0.5, -0.5))
+    ax.set(xlabel=unit, ylim=(len(table) - 0.5, -0.5))
+    fig.suptitle(title, fontsize=11)  # over the arms' names, too: as long as it has to be
     return fig
 
 
