@@ -32,16 +32,13 @@ def answers(part, logits):
     """A row for all attributes, with 95 % intervals over the faces, and a row for each: agreement with the labels."""
     table = metrics.per_attribute(part.attributes, logits, names=part.names)
     table = table.rename(columns={"recall": "positives_seen"})  # `recall` is one of the distances
-    rng, whole = (
-        np.random.default_rng(0),
-        {"attribute": "all"} | table[["prevalence", "positives_seen"]].mean().to_dict(),
-    )
+    rng = np.random.default_rng(0)
+    whole = {"attribute": "all"} | table[["prevalence", "positives_seen"]].mean().to_dict()
     for metric, values in metrics.per_image(part.attributes, logits).items():
         low, high = metrics.bootstrap_interval(values, rng)
         whole |= {metric: table[metric].mean(), f"{metric}_low": low, f"{metric}_high": high}
-    each = (
-        table[["prevalence", "positives_seen", "accuracy", "balanced_accuracy"]].rename_axis("attribute").reset_index()
-    )
+    each = table[["prevalence", "positives_seen", "accuracy", "balanced_accuracy"]]
+    each = each.rename_axis("attribute").reset_index()
     return pd.concat([pd.DataFrame([whole]), each], ignore_index=True)
 
 

@@ -112,10 +112,8 @@ class Study(Networks):
         columns = ["accuracy", "recall", "specificity", "balanced_accuracy", "average_precision"]
         for name in self.arms:
             difference = correct(name) - reference
-            mean, drawn = (
-                difference.mean(axis=(0, 1)),
-                metrics.bootstrap_means(difference, np.random.default_rng(0), 1000),
-            )
+            mean = difference.mean(axis=(0, 1))
+            drawn = metrics.bootstrap_means(difference, np.random.default_rng(0), 1000)
             low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
             low_all, high_all = metrics.intervals_together(mean, drawn)
             of_seeds = [metrics.per_attribute(self.a_test, self.scores(name, seed)) for seed in self.seeds]
