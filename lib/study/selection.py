@@ -7,11 +7,15 @@ from filelock import Timeout
 from lib.study.networks import Networks
 from lib.study.training_sets import Unavailable
 
+MOST_STEPS = 8  # times the largest number of a profile
+
 
 class Choosing(Networks):
     """Networks of which every arm is chosen first: its number of steps, then its options, one after the other.
 
-    Each candidate is trained once, from the seed `chooser`. Subclasses say by `quality` which one is better.
+    Each candidate is trained once, from the seed `chooser`. Subclasses say by `quality` which one is better. Where the
+    largest number of steps is the best, twice as many are tried, and again, up to `MOST_STEPS` times as many: the more
+    faces, the later a recogniser peaks.
     """
 
     lasting = "chosen steps"  # column `protocol` of the tables
@@ -35,7 +39,11 @@ class Choosing(Networks):
         open_options = arm.open_options()
         for where, option, values in open_options:
             arm = arm.with_option(where, option, values[0])
+        largest = max(self.settings.tried)
         arm = self._best([replace(arm, steps=steps) for steps in self.settings.tried], wait)
+        while arm.steps == largest < MOST_STEPS * max(self.settings.tried):
+            largest *= 2
+            arm = self._best([arm, replace(arm, steps=largest)], wait)
         for where, option, values in open_options:
             arm = self._best([arm.with_option(where, option, value) for value in values], wait)
         return arm
