@@ -1,11 +1,12 @@
-"""Minutes on a borrowed GPU, in the order of what they are worth. One command, which may be cut off at any time:
+"""Minutes on a borrowed GPU: lanes side by side, in each the steps in the order of what they are worth.
 
-    python -m benchmarks.gpu --data FOLDER --out OUT --minutes 10
+    python -m benchmarks.gpu --data FOLDER --out OUT --minutes 9
 
-Every step is a command of the course, which takes up what is finished; after each, and twice a minute, tables and
-weights are packed into OUT/results.tar.gz. Unpacked over a checkout, that is what there is to publish. FOLDER holds
-real faces of CelebA at 64x64 pixels. It needs torch, torchvision, accelerate, safetensors, scikit-learn, pandas,
-filelock and tqdm, and no installation: it is started in the checkout. `--profile ci` rehearses it on a CPU.
+One small network leaves a large GPU waiting for its host; several at once do not. May be cut off at any time: every
+step is a command of the course, which takes up what is finished, and twice a minute tables and weights are packed into
+OUT/results.tar.gz. Unpacked over a checkout, that is what there is to publish. FOLDER holds real faces of CelebA at
+64x64 pixels. It needs torch, torchvision, accelerate, safetensors, scikit-learn, pandas, filelock and tqdm, and no
+installation: it is started in the checkout. `--profile ci` rehearses it on a CPU.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,13 @@ from pathlib import Path
 from lib import checkpoints, config
 
 PUBLISHED = "data/results", "data/pretrained"
+PACKED = "results/*.csv", "shown.npz", "logs/*.log"  # of the runs
 PACK_EVERY = 30  # seconds
+FREE = ("none", "flip 2x", "more real faces")  # arms that need no generator
 REFERENCE_ARMS = (
-    "none", "flip 2x", "doubling", "balancing", "doubling, no perceptual loss", "balancing, no perceptual loss",
-    "more real faces",
+    *FREE, "doubling", "balancing", "doubling, no perceptual loss", "balancing, no perceptual loss",
 )  # fmt: skip
+CI = ("--profile", "ci")
 
 
 @dataclass(frozen=True)
@@ -36,88 +40,114 @@ class Step:
     rehearsal: tuple[str, ...]
 
 
-CI = ("--profile", "ci")
-STEPS = [
-    Step("toy64", ("-m", "lib.pretrained", "toy64"), ("-m", "lib.pretrained", "rehearsal", *CI)),
-    Step(
-        "toy64 obeys",
-        ("-m", "benchmarks.obedience", "toy", "--weights", "toy64"),
-        ("-m", "benchmarks.obedience", "toy", *CI),
-    ),
-    Step(
-        "celeba64",
-        ("-m", "lib.pretrained", "celeba64", "--data", "{data}"),
-        ("-m", "lib.pretrained", "rehearsal", *CI, "--data", "{data}"),
-    ),
-    Step(
-        "celeba64 obeys",
-        ("-m", "benchmarks.obedience", "{data}", "--weights", "celeba64"),
-        ("-m", "benchmarks.obedience", "{data}", *CI),
-    ),
-    Step(
-        "reference run",
-        ("-m", "lib.study.recognition", "--profile", "reference", "--data", "{data}", "--arms", *REFERENCE_ARMS),
-        ("-m", "lib.study.recognition", *CI, "--data", "{data}", "--arms", *REFERENCE_ARMS[:2]),
-    ),
-    Step(
-        "bottleneck",
-        ("-m", "benchmarks.reconstructions", "--seeds", "0", "1", "2"),
-        ("-m", "benchmarks.reconstructions", *CI),
-    ),
-    Step("speed", ("-m", "benchmarks.bench", "--profile", "paper", "--publish"), ("-m", "benchmarks.bench", *CI)),
-    Step("Table 1", ("-m", "benchmarks.table1", "--data", "{data}"), ("-m", "benchmarks.table1", *CI)),
-]
+def recognition(name, *arms):
+    """The reference run of some arms: those that another lane trains meanwhile come last."""
+    command = ("-m", "lib.study.recognition", "--profile", "reference", "--data", "{data}", "--arms")
+    return Step(name, (*command, *arms), ("-m", "lib.study.recognition", *CI, "--data", "{data}", "--arms", *arms[:2]))
+
+
+def own_game(system):
+    """A compared system at its own game, on real faces."""
+    command = ("-m", "benchmarks.own_game", "{data}", "--systems", system)
+    return Step(system, (*command, "--profile", "reference"), (*command, *CI))
+
+
+REFERENCE = recognition("reference run", *REFERENCE_ARMS)
+#: What goes on at once; within a lane one step follows the other.
+LANES = {
+    "celeba64": [
+        Step(
+            "celeba64",
+            ("-m", "lib.pretrained", "celeba64", "--data", "{data}"),
+            ("-m", "lib.pretrained", "rehearsal", *CI, "--data", "{data}"),
+        ),
+        Step(
+            "celeba64 obeys",
+            ("-m", "benchmarks.obedience", "{data}", "--weights", "celeba64"),
+            ("-m", "benchmarks.obedience", "{data}", *CI),
+        ),
+    ],
+    "reference": [
+        Step(
+            "reference stages",
+            ("-m", "lib.stages", "--profile", "reference", "--data", "{data}"),
+            ("-m", "lib.stages", *CI, "--data", "{data}"),
+        ),
+        REFERENCE,
+    ],
+    **{f"reference {i}": [recognition(f"real faces {i}", *FREE), REFERENCE] for i in (2, 3)},
+    **{system: [own_game(system)] for system in ("StarGAN", "AttGAN", "RelGAN")},
+}
 
 
 def pack(out, runs):
-    """Tables and weights of the checkout, and tables of the runs, as OUT/results.tar.gz, wholly or not at all."""
+    """Tables and weights of the checkout, tables and logs of the runs, as OUT/results.tar.gz, wholly or not at all."""
     with checkpoints.atomic(out / "results.tar.gz") as path, tarfile.open(path, "w:gz") as archive:
         for name in PUBLISHED:
             archive.add(config.ROOT / name, name)
-        for table in sorted(runs.rglob("results/*.csv")):
-            archive.add(table, Path("runs", table.relative_to(runs)))
+        for file in sorted(path for pattern in PACKED for path in runs.rglob(pattern)):
+            archive.add(file, Path("runs", file.relative_to(runs)))
 
 
-def carry_out(command, until, out, runs):
-    """Run a command to its end, or until `until` (time.monotonic), packing meanwhile. Returns whether it succeeded."""
-    with subprocess.Popen([sys.executable, *command], cwd=config.ROOT) as process:
-        while process.poll() is None:
-            try:
-                process.wait(min(PACK_EVERY, max(0.1, until - time.monotonic())))
-            except subprocess.TimeoutExpired:
-                pack(out, runs)
-            if time.monotonic() >= until and process.poll() is None:
-                process.terminate()
-        return process.returncode == 0
+def carry_out(command, until, log):
+    """Run a command to its end, or until `until` (time.monotonic); what it says goes to `log`. Returns whether it
+    succeeded."""
+    with open(log, "a", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=config.ROOT, stdout=said, stderr=subprocess.STDOUT
+        )
+        try:
+            process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+    return process.returncode == 0
+
+
+def follow(steps, log, until, data, rehearsal, report):
+    """The steps of a lane, one after the other; `report(line, good)` hears of each."""
+    for step in steps:
+        started = time.monotonic()
+        if started >= until:
+            report(f"left out   {step.name}: the time is up; the same command goes on", False)
+            continue
+        command = step.rehearsal if rehearsal else step.command
+        good = carry_out([word.format(data=data) for word in command], until, log)
+        report(f"{'finished' if good else 'stopped '}   {step.name}, {time.monotonic() - started:.0f} s", good)
 
 
 def main(arguments=None):
-    """Carry out the steps; the exit code is the number of those that did not end well."""
+    """Carry out the lanes; the exit code is the number of steps that did not end well."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="folder of real faces, 64x64 pixels")
     parser.add_argument("--out", type=Path, required=True, help="folder that the results are packed into")
-    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--minutes", type=float, default=9)
     parser.add_argument("--profile", choices=["ci"], help="a rehearsal, on a CPU")
-    parser.add_argument("--steps", nargs="+", metavar="STEP", default=[s.name for s in STEPS], help="default: all")
+    parser.add_argument("--lanes", nargs="+", metavar="LANE", default=list(LANES), help="default: all")
     options = parser.parse_args(arguments)
-    steps = {step.name: step for step in STEPS}
-    if unknown := set(options.steps) - set(steps):
-        parser.error(f"no step is called {min(unknown)!r}; choose from: {', '.join(steps)}")
+    if unknown := set(options.lanes) - set(LANES):
+        parser.error(f"no lane is called {min(unknown)!r}; choose from: {', '.join(LANES)}")
     runs = Path(os.environ.setdefault("COURSE_RUNS", str(config.ROOT / "runs")))
-    options.out.mkdir(parents=True, exist_ok=True)
-    until, failed = time.monotonic() + 60 * options.minutes, 0
-    for name in options.steps:
-        started = time.monotonic()
-        if started >= until:
-            print(f"left out   {name}: the time is up; the same command goes on", flush=True)
-            failed += 1
-            continue
-        command = steps[name].rehearsal if options.profile else steps[name].command
-        good = carry_out([word.format(data=options.data) for word in command], until, options.out, runs)
-        pack(options.out, runs)
-        failed += not good
-        print(f"{'finished' if good else 'stopped '}   {name}, {time.monotonic() - started:.0f} s", flush=True)
-    return failed
+    logs = runs / "logs"
+    for folder in (options.out, logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    until, ends = time.monotonic() + 60 * options.minutes, []
+
+    def report(line, good):
+        ends.append(good)
+        print(line, flush=True)
+
+    lanes = []
+    for name in options.lanes:
+        log = logs / f"{name.replace(' ', '-')}.log"
+        what = LANES[name], log, until, options.data, options.profile, report
+        lanes.append(threading.Thread(target=follow, args=what))
+        lanes[-1].start()
+    for lane in lanes:
+        while lane.is_alive():
+            lane.join(PACK_EVERY)
+            pack(options.out, runs)
+    return ends.count(False)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ PROFILES = {
     "reference": Profile(  # the paper's networks on 26,000 faces: half to learn from, half to compare with
         "reference",
         DataConfig(train=13_000, least=LEAST),
-        AutoencoderConfig(filters=32, critic_filters=32),
+        AutoencoderConfig(filters=32, critic_filters=32, epochs=15),
         ClassifierConfig(),
         MappingConfig(),
         RecognitionConfig(steps=4_000, seeds=(0, 1, 2)),

@@ -1,4 +1,4 @@
-"""The script for a borrowed GPU: in time, in order, with results packed as it goes, on a bare machine."""
+"""The script for a borrowed GPU: in time, in lanes, with results packed as it goes, on a bare machine."""
 
 import subprocess
 import sys
@@ -14,41 +14,52 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def steps(monkeypatch, tmp_path):
-    """Two steps: one writes a file, one fails."""
+def lanes(monkeypatch, tmp_path):
+    """Two lanes: in one a step fails before one writes a file, in the other a step waits for that file."""
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
     table = tmp_path / "runs" / "toy" / "results" / "new.csv"
-    write = f"import pathlib; p = pathlib.Path({str(table)!r}); p.parent.mkdir(parents=True); p.write_text('a\\n1\\n')"
-    commands = {"write": write, "fail": "raise SystemExit(3)"}
-    steps = [gpu.Step(name, ("-c", "raise SystemExit(9)"), ("-c", code)) for name, code in commands.items()]
-    monkeypatch.setattr(gpu, "STEPS", steps)
+    place = f"import pathlib, time; p = pathlib.Path({str(table)!r}); "
+    commands = {
+        "fail": "raise SystemExit(3)",
+        "write": place + "p.parent.mkdir(parents=True); p.write_text('a\\n1\\n'); print('written')",
+        "wait": place + "exec('while not p.exists(): time.sleep(0.1)')",
+    }
+    fail, write, wait = (gpu.Step(name, ("-c", "raise SystemExit(9)"), ("-c", code)) for name, code in commands.items())
+    monkeypatch.setattr(gpu, "LANES", {"waiting": [wait], "first": [fail, write]})
     monkeypatch.setattr(gpu, "PACK_EVERY", 0.2)
     return tmp_path
 
 
-def test_results_are_packed_a_failure_stops_nothing_and_time_is_kept(steps, capsys):
-    arguments = ["--data", "faces", "--out", str(steps / "out"), "--profile", "ci", "--minutes"]
-    assert gpu.main([*arguments, "60", "--steps", "fail", "write"]) == 1
+def test_lanes_run_at_once_a_failure_stops_nothing_and_results_are_packed(lanes, capsys):
+    arguments = ["--data", "faces", "--out", str(lanes / "out"), "--profile", "ci", "--minutes"]
+    assert gpu.main([*arguments, "1"]) == 1
     said = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in said] == ["stopped    fail", "finished   write"]
-    with tarfile.open(steps / "out" / "results.tar.gz") as archive:
+    assert said[0].startswith("stopped    fail")
+    assert {line.split(",")[0] for line in said[1:]} == {"finished   write", "finished   wait"}
+    with tarfile.open(lanes / "out" / "results.tar.gz") as archive:
         names = archive.getnames()
+        assert archive.extractfile("runs/logs/first.log").read() == b"written\n"
     assert "runs/toy/results/new.csv" in names
     assert "data/results/obedience.csv" in names and "data/pretrained/toy/mapping/model.safetensors" in names
-    assert gpu.main([*arguments, "0", "--steps", "write"]) == 1
-    assert "left out   write" in capsys.readouterr().out
-    assert not gpu.carry_out(["-c", "import time; time.sleep(600)"], time.monotonic() + 1, steps / "out", steps)
+    assert gpu.main([*arguments, "0", "--lanes", "waiting"]) == 1
+    assert "left out   wait" in capsys.readouterr().out
 
 
-def test_an_unknown_step_is_named(steps, capsys):
+def test_a_step_ends_with_the_time(tmp_path):
+    started = time.monotonic()
+    assert not gpu.carry_out(["-c", "import time; time.sleep(600)"], started + 1, tmp_path / "log")
+    assert time.monotonic() < started + 60
+
+
+def test_an_unknown_lane_is_named(lanes, capsys):
     with pytest.raises(SystemExit):
-        gpu.main(["--data", "faces", "--out", str(steps), "--steps", "wrote"])
-    assert "no step is called 'wrote'; choose from: write, fail" in capsys.readouterr().err
+        gpu.main(["--data", "faces", "--out", str(lanes), "--lanes", "third"])
+    assert "no lane is called 'third'; choose from: waiting, first" in capsys.readouterr().err
 
 
 def test_nothing_is_imported_that_a_bare_machine_lacks():
     """Every module that a step starts can be imported beside torch and what the script names."""
-    modules = {step.command[1] for step in gpu.STEPS} | {"benchmarks.gpu"}
+    modules = {step.command[1] for steps in gpu.LANES.values() for step in steps} | {"benchmarks.gpu"}
     absent = ["matplotlib", "ipywidgets", "IPython", "nbformat", "nbclient", "pytorch_fid", "jupyterlab", "onnx"]
     code = f"import sys; sys.modules |= dict.fromkeys({absent}); import {', '.join(sorted(modules))}"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
