@@ -25,9 +25,8 @@ PUBLISHED = "data/results", "data/pretrained"
 PACKED = "results/*.csv", "shown.npz", "logs/*.log"  # of the runs
 PACK_EVERY = 30  # seconds
 FREE = ("none", "flip 2x", "more real faces")  # arms that need no generator
-REFERENCE_ARMS = (
-    *FREE, "doubling", "balancing", "doubling, no perceptual loss", "balancing, no perceptual loss",
-)  # fmt: skip
+OURS = ("doubling", "balancing")
+WITHOUT = ("none", *(f"{arm}, no perceptual loss" for arm in OURS))
 CI = ("--profile", "ci")
 
 
@@ -42,8 +41,8 @@ class Step:
 
 def recognition(name, *arms):
     """The reference run of some arms: those that another lane trains meanwhile come last."""
-    command = ("-m", "lib.study.recognition", "--profile", "reference", "--data", "{data}", "--arms")
-    return Step(name, (*command, *arms), ("-m", "lib.study.recognition", *CI, "--data", "{data}", "--arms", *arms[:2]))
+    command = ("-m", "lib.study.recognition", "--data", "{data}", "--peak", "--profile")
+    return Step(name, (*command, "reference", "--arms", *arms), (*command, "ci", "--arms", *arms[:2]))
 
 
 def own_game(system):
@@ -52,7 +51,7 @@ def own_game(system):
     return Step(system, (*command, "--profile", "reference"), (*command, *CI))
 
 
-REFERENCE = recognition("reference run", *REFERENCE_ARMS)
+REFERENCE = recognition("reference run", *FREE, *OURS, *WITHOUT[1:])
 #: What goes on at once; within a lane one step follows the other.
 LANES = {
     "celeba64": [
@@ -75,8 +74,13 @@ LANES = {
         ),
         REFERENCE,
     ],
-    **{f"reference {i}": [recognition(f"real faces {i}", *FREE), REFERENCE] for i in (2, 3)},
-    **{system: [own_game(system)] for system in ("StarGAN", "AttGAN", "RelGAN")},
+    "reference, first help": [recognition("real faces", *FREE), REFERENCE],
+    "reference, second help": [
+        recognition("real faces", *FREE),
+        recognition("without perceptual loss", *WITHOUT),
+        REFERENCE,
+    ],
+    **{system: [own_game(system)] for system in ("StarGAN", "AttGAN")},
 }
 
 
@@ -93,9 +97,7 @@ def carry_out(command, until, log):
     """Run a command to its end, or until `until` (time.monotonic); what it says goes to `log`. Returns whether it
     succeeded."""
     with open(log, "a", encoding="utf-8") as said:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=config.ROOT, stdout=said, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen([sys.executable, *command], cwd=config.ROOT, stdout=said, stderr=subprocess.STDOUT)
         try:
             process.wait(max(0.1, until - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -139,7 +141,7 @@ def main(arguments=None):
 
     lanes = []
     for name in options.lanes:
-        log = logs / f"{name.replace(' ', '-')}.log"
+        log = logs / f"{name}.log"
         what = LANES[name], log, until, options.data, options.profile, report
         lanes.append(threading.Thread(target=follow, args=what))
         lanes[-1].start()

@@ -1,4 +1,4 @@
-"""The compared systems at their own game: hair colours, gender and age, longer trained. Writes data/results/own_game.csv.
+"""The compared systems at their own game: hair colours, gender and age. Writes data/results/own_game.csv.
 
     python -m benchmarks.own_game toy --profile laptop
     python -m benchmarks.own_game FOLDER --profile reference --systems StarGAN
@@ -38,7 +38,7 @@ LONG = {
     "reference": {  # the published networks; the generator learns from every other batch, not from every fifth
         "StarGAN": {"epochs": 16, "n_critic": 2, "batch_size": 32, "learning_rate": 2e-4},
         "AttGAN": {"epochs": 20, "n_critic": 2},
-        "RelGAN": {"epochs": 8, "batch_size": 32},
+        "RelGAN": {"epochs": 8, "filters": 32, "critic_filters": 32},
     },
 }
 
@@ -97,7 +97,8 @@ def measure(run, names):
     keep(run, {"system": "real faces, own labels"} | own | recipe)
     for name in names:
         changes = LONG[run.profile.name][name]
-        trained, generate = systems.SYSTEMS[name].obtain(run, five, **changes), systems.generator(name, run, five, **changes)
+        trained = systems.SYSTEMS[name].obtain(run, five, **changes)
+        generate = systems.generator(name, run, five, **changes)
         made = np.stack([systems.make(generate, b, test.images, test.attributes, device) for b in wished])
         a, b = np.tile(test.attributes, (len(NAMES), 1)), np.concatenate(wished)
         row = {"system": name} | look(judge, made.reshape(-1, *test.images.shape[1:]), a, b, np.tile(before, (5, 1)))

@@ -47,11 +47,19 @@ RECIPES = {
         name="celeba64",
         data=dataclasses.replace(PAPER.data, train=13_000),
         autoencoder=dataclasses.replace(
-            PAPER.autoencoder, filters=32, embedding=192, weight_feature=1.0, components=True,
-            batch_size=32, learning_rate=5e-4, halvings=4,
+            PAPER.autoencoder,
+            filters=32,
+            embedding=192,
+            weight_feature=1.0,
+            components=True,
+            batch_size=64,
+            learning_rate=7e-4,
+            halvings=4,
         ),
         classifier=dataclasses.replace(LAPTOP.classifier, size=64),
-        mapping=dataclasses.replace(PAPER.mapping, embedding=192, noise=0.3, learning_rate=5e-4, halvings=4),
+        mapping=dataclasses.replace(
+            PAPER.mapping, embedding=192, noise=0.3, epochs=16, batch_size=64, learning_rate=1e-3, halvings=4
+        ),
     ),
 }
 

@@ -10,6 +10,7 @@ As a script it runs every arm, then the protocols of Tables 3 and 2 (same epochs
 """
 
 import argparse
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -157,6 +158,20 @@ def full(run, faces):
     yield Study(run, faces, [*table_2, "every face twice", "more real faces"], same_epochs=True)
 
 
+def peaked(run, faces):
+    """`run` with that number of steps, of its `tried` ones, after which `none` from the first seed knows the validation
+    faces best, by balanced accuracy at the best thresholds."""
+    settings = run.profile.recognition
+
+    def quality(one):
+        study = Study(one, faces, ("none",), settings.seeds[:1])
+        a, val = study.val.attributes, study.scores("none", settings.seeds[0], "val")
+        return metrics.report(a, val, metrics.best_thresholds(a, val))["balanced_accuracy"]
+
+    tried = [replace(settings, steps=steps) for steps in settings.tried]
+    return max((replace(run, profile=replace(run.profile, recognition=one)) for one in tried), key=quality)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m lib.study.recognition", description="Run the recognition study.")
     parser.add_argument("--profile")
@@ -164,9 +179,13 @@ if __name__ == "__main__":
     parser.add_argument(
         "--arms", nargs="+", metavar="ARM", help=f"of: {', '.join(arms_.ARMS)}; default: the full study"
     )
+    parser.add_argument("--peak", action="store_true", help="as many steps as validation faces find best for `none`")
     options = parser.parse_args()
     course = config.start(options.profile, options.data)
     people = data.load(course)
+    if options.peak:
+        course = peaked(course, people)
+        print(f"steps    {course.profile.recognition.steps:,}")
     evidence.save_label_facts(course, people)
     for study in [Study(course, people, options.arms)] if options.arms else full(course, people):
         study.table()
