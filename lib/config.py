@@ -179,7 +179,7 @@ PROFILES = {
             "10_groups": 3,
         },
     ),
-    "reference": Profile(  # the paper's networks on 26,000 faces, half to learn from, half to compare with; minutes of a GPU
+    "reference": Profile(  # the paper's networks on 26,000 faces, half to learn from, half to compare with; for a GPU
         "reference",
         DataConfig(train=13_000, least=LEAST),
         AutoencoderConfig(filters=32, critic_filters=32, epochs=24, batch_size=64, learning_rate=4e-4),
