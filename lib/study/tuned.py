@@ -79,6 +79,13 @@ TABLE = [
     Arm("cheap stack", "stacks", changes=(FLIPPED, *STACK), losses=LOSSES),
     Arm("difference editing, cheap stack", "stacks", changes=(editing(), FLIPPED, *STACK), losses=LOSSES),
     Arm("pseudo-labels", "rivals", sweep.pseudo_labels, changes=(FLIPPED,), tried={"times": (2, 5)}),
+    Arm(
+        "difference editing, pseudo-labels",
+        "past the paper",
+        sweep.pseudo_labels,
+        changes=(editing(), FLIPPED),
+        tried={"times": (2, 5)},
+    ),  # fmt: skip
     Arm("pretrained Encoder", "rivals", start=sweep.pretrained_encoder, changes=(FLIPPED,)),
     Arm("fresh Encoder", "rivals", start=sweep.fresh_encoder, changes=(FLIPPED,)),
     Arm(
