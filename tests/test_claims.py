@@ -179,6 +179,8 @@ def test_the_size_is_the_one_that_validation_chooses():
     assert (ours.value, ours.low, ours.high) == (2.0, 1.5, 2.0)
     on_test = evidence.best_size_on_test(both)
     assert (on_test.value, on_test.low, on_test.high) == (1.0, 1.0, 1.5)
+    larger = table[:2].assign(n_train=1000)  # of which two sizes alone were tried: nothing can be chosen there
+    assert evidence.chosen_size({"recognition": pd.concat([both["recognition"], larger], ignore_index=True)}) == ours
     with pytest.raises(evidence.Missing):
         evidence.chosen_size({"recognition": table[:2]})
 

@@ -218,10 +218,12 @@ def best_size_on_test(results):
 
 
 def _size(results, measure):
-    table = _of_one_run(_table(results, "recognition"))
-    rows = table[table["arm"].isin(arms.SIZES)]
-    if rows["arm"].nunique() < len(arms.SIZES):
+    table = _table(results, "recognition")
+    table = table[table["arm"].isin(arms.SIZES)]
+    table = table[table.groupby(_run_columns(table))["arm"].transform("nunique") == len(arms.SIZES)]
+    if not len(table):
         raise Missing
+    rows = _of_one_run(table)
     of_seeds = [measure(rows[rows["seed"] == seed]) for seed in rows["seed"].unique()]
     value = measure(rows)
     return Measured(value, min(value, *of_seeds), max(value, *of_seeds), _recipe(rows.iloc[0]))
@@ -300,8 +302,12 @@ def _of_one_run(table):
     """Rows of one run: real faces before drawn ones, then the most training faces, then the most attributes."""
     order = pd.DataFrame({"real": table["data"] != "toy", "n": table["n_train"], "a": table.get("attributes", 0)})
     best = order.sort_values(["real", "n", "a"], kind="stable").index[-1]
-    columns = ["data", "profile", "n_train", *(["attributes"] if "attributes" in table else [])]
+    columns = _run_columns(table)
     return table[(table[columns] == table.loc[best, columns]).all(axis=1)]
+
+
+def _run_columns(table):
+    return ["data", "profile", "n_train", *(["attributes"] if "attributes" in table else [])]
 
 
 def _row(results, name, scale, celeba=False, **where):
