@@ -31,9 +31,9 @@ SHOWN = 3  # persons in the picture
 LONG = {
     "ci": dict.fromkeys(("StarGAN", "AttGAN", "RelGAN"), {"epochs": 1}),
     "laptop": {
-        "StarGAN": {"epochs": 24, "filters": 16, "critic_filters": 16},
-        "AttGAN": {"epochs": 24},
-        "RelGAN": {"epochs": 12, "filters": 16, "critic_filters": 16},
+        "StarGAN": {"epochs": 12, "filters": 16, "critic_filters": 16},
+        "AttGAN": {"epochs": 16},
+        "RelGAN": {"epochs": 6, "filters": 16, "critic_filters": 16},
     },
     "reference": {  # the published networks; the generator learns from every other batch, not from every fifth
         "StarGAN": {"epochs": 16, "n_critic": 2, "batch_size": 32, "learning_rate": 2e-4},
