@@ -58,6 +58,25 @@ def trainings(monkeypatch):
     return done
 
 
+def test_steps_are_those_after_which_validation_faces_are_known_best(run, faces, monkeypatch):
+    """Of answers that are right on `quality` of the validation faces after so many steps."""
+    val, test = (faces.part(part).attributes for part in ("val", "test"))
+    quality = {1: 7, 2: 9, 3: 8}
+
+    def answers(self, arm, seed, wait=True):
+        assert arm == "none" and seed == 0
+        logits = np.where(val, 1.0, -1.0)
+        logits[quality[self.settings.steps] :] *= -1
+        return networks.Answers(logits, -logits, val, val.mean(0), {})
+
+    monkeypatch.setattr(Study, "answers", answers)
+    settings = dataclasses.replace(run.profile.recognition, tried=(1, 2, 3))
+    run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, recognition=settings))
+    chosen = recognition.peaked(run, faces)
+    assert chosen.profile.recognition == dataclasses.replace(settings, steps=2)
+    assert chosen.folder == run.folder and test.shape == val.shape
+
+
 def test_every_arm_takes_the_same_number_of_steps(run, faces, monkeypatch):
     descents = []
     descend = training.descend

@@ -8,7 +8,7 @@ import pytest
 from small import noise_faces, small_profile
 
 from lib import config, data, metrics
-from lib.study import batches, networks, recogniser, tuned
+from lib.study import batches, networks, recogniser, selection, tuned
 from lib.study.arms import Arm
 from lib.study.tuned import TunedStudy
 
@@ -63,7 +63,24 @@ def test_an_arm_is_chosen_one_thing_after_the_other_by_validation_faces(run, mon
     assert (best.steps, best.changes[0].options) == (
         2, {"through": "components", "share": 0.25, "until": 1.0},
     )  # fmt: skip
-    assert set(asked) == {(1, 0.5, 1.0), (2, 0.5, 1.0), (2, 0.25, 1.0), (2, 0.25, 0.75)}
+    assert set(asked) == {*((steps, 0.5, 1.0) for steps in (1, 2, 4)), (2, 0.25, 1.0), (2, 0.25, 0.75)}
+
+
+@pytest.mark.parametrize(("peak", "tried"), [(1, [1, 2]), (2, [1, 2, 4]), (4, [1, 2, 4, 8]), (99, [1, 2, 4, 8, 16])])
+def test_more_steps_are_tried_as_long_as_they_are_better(run, monkeypatch, peak, tried):
+    """Twice as many where the most are the best, up to eight times those of the profile; the quality is as told."""
+    everybody, asked = noise(), []
+    val = everybody.part("val").attributes
+
+    def answers(self, arm, seed, wait=True):
+        asked.append(arm.steps)
+        return networks.Answers(np.full(val.shape, -abs(arm.steps - peak)), val, val, val.mean(0), {})
+
+    monkeypatch.setattr(TunedStudy, "answers", answers)
+    monkeypatch.setattr(TunedStudy, "quality", lambda self, val: val.mean())
+    best = TunedStudy(run, everybody, 16, [tuned.FLIP]).choose(tuned.ARMS[tuned.FLIP])
+    assert best.steps == min(peak, 16)
+    assert sorted(set(asked)) == tried
 
 
 def test_a_stack_takes_what_helps_on_validation_faces(run, monkeypatch):
@@ -118,14 +135,15 @@ def test_each_seed_draws_faces_of_its_own_and_all_arms_of_it_the_same(run, train
     table = study.table()
     kinds = {images.tobytes() for _, images in trainings}
     assert len(kinds) == 2 and all(len(images) == 16 for _, images in trainings)
-    assert {steps for steps, _ in trainings} <= {1, 2}
+    assert {steps for steps, _ in trainings} <= {1, 2, 4, 8, 16}
     known = {image.tobytes() for image in everybody.part("train").images}
     assert all(image.tobytes() in known for _, images in trainings for image in images)
     assert set(table["n_train"]) == {16} and set(table["protocol"]) == {"chosen steps"}
     assert table["chosen"].str.match(r"\d steps").all()
 
 
-def test_a_study_goes_on_where_it_was_and_keeps_the_rows_of_other_arms(run, trainings):
+def test_a_study_goes_on_where_it_was_and_keeps_the_rows_of_other_arms(run, trainings, monkeypatch):
+    monkeypatch.setattr(selection, "MOST_STEPS", 1)
     TunedStudy(run, noise(), 16, [tuned.FLIP, "focal loss"]).table()
     before = len(trainings)
     study = TunedStudy(run, noise(), 16, [tuned.FLIP, "mixup"], seeds=[1])
