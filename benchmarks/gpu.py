@@ -6,7 +6,8 @@ One small network leaves a large GPU waiting for its host; several at once do no
 step is a command of the course, which takes up what is finished, and twice a minute tables and weights are packed into
 OUT/results.tar.gz. Unpacked over a checkout, that is what there is to publish. FOLDER holds real faces of CelebA at
 64x64 pixels. It needs torch, torchvision, accelerate, safetensors, scikit-learn, pandas, filelock and tqdm, and no
-installation: it is started in the checkout. `--profile ci` rehearses it on a CPU.
+installation: it is started in the checkout. `--profile ci` rehearses it on a CPU. Where NVIDIA's driver has its
+multi-process service, start that first (`nvidia-cuda-mps-control -d`): kernels of several lanes then run at once.
 """
 
 import argparse
