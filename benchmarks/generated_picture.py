@@ -52,29 +52,30 @@ def invented(ready, field, people, a1):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", help="CelebA's faces; default: the drawn ones")
-    options = parser.parse_args(arguments)
-    name, persons, count, what, picture = pretrained.SHOWN, edited, EDITED, "a drawn person,\nand edited", "generated"
-    if options.data:
-        name, persons, count, what, picture = "celeba64", invented, INVENTED, "nobody,\nand edited", "generated_celeba"
-    ready = pretrained.load(name)
-    faces = data.load(pretrained.recipe_run(name, config.start(data=options.data, show=False)))
+    parser.add_argument("--data", help="a folder of CelebA's faces; default: the drawn ones")
+    run = config.start(data=parser.parse_args(arguments).data, show=False)
+    drawn = run.source == "toy"
+    name, people_shown, move, what = pretrained.SHOWN, EDITED, edited, "a drawn person,\nand edited"
+    if not drawn:  # no photograph, nor one that is edited
+        name, people_shown, move, what = "celeba64", INVENTED, invented, "nobody,\nand edited"
+    faces = data.load(pretrained.recipe_run(name, run))
+    ready = pretrained.load(name, faces)
     encoder, decoder = ready.autoencoder.model.encoder, ready.autoencoder.model.decoder
     train, test = faces.part("train"), faces.part("test")
-    people = test.take(~attributes.impossible(test.attributes, ready.names)).take(slice(0, count + IMAGINED))
+    people = test.take(~attributes.impossible(test.attributes, ready.names)).take(slice(0, people_shown + IMAGINED))
     field = flow.fit(
         stages.embed(encoder, torch.from_numpy(np.array(train.images))),
         torch.from_numpy(np.array(train.attributes)),
     )
     a1 = switched(people.attributes, ready.names)
-    edits, alone = np.split(a1, [count * (1 + len(SHOWN))])
+    edits, alone = np.split(a1, [people_shown * (1 + len(SHOWN))])
     with torch.inference_mode():
-        above = data.to_uint8(decoder(persons(ready, field, people.take(slice(0, count)), edits))).numpy()
+        above = data.to_uint8(decoder(move(ready, field, people.take(slice(0, people_shown)), edits))).numpy()
     below = augmentation.generate(ready.mapping.model, decoder, alone)
     titles = ["as labelled", *(name.replace("_", " ") + "\nswitched" for name in SHOWN)]
-    rows = [what] * count + ["Φ, from labels\nalone"] * IMAGINED
+    rows = [what] * people_shown + ["Φ, from labels\nalone"] * IMAGINED
     figure = plots.faces(np.concatenate([above, below]), columns=1 + len(SHOWN), titles=titles, row_labels=rows)
-    figure.savefig(FIGURES / f"{picture}.png", dpi=110)
+    figure.savefig(FIGURES / ("generated.png" if drawn else "generated_celeba.png"), dpi=110)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,15 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib import checkpoints, config
 
 PUBLISHED = "data/results", "data/pretrained"
-PACKED = "results/*.csv", "shown.npz", "logs/*.log"  # of the runs
+PACKED = "results/*.csv", "logs/*.log"  # of the runs
 PACK_EVERY = 30  # seconds
 FREE = ("none", "flip 2x", "more real faces")  # arms that need no generator
 OURS = ("doubling", "balancing")
@@ -41,7 +41,7 @@ class Step:
 
 
 def recognition(name, *arms):
-    """The reference run of some arms: those that another lane trains meanwhile come last."""
+    """A step: the reference run of some arms."""
     command = ("-m", "lib.study.recognition", "--data", "{data}", "--peak", "--profile")
     return Step(name, (*command, "reference", "--arms", *arms), (*command, "ci", "--arms", *arms[:2]))
 
@@ -87,11 +87,14 @@ LANES = {
 
 def pack(out, runs):
     """Tables and weights of the checkout, tables and logs of the runs, as OUT/results.tar.gz, wholly or not at all."""
-    with checkpoints.atomic(out / "results.tar.gz") as path, tarfile.open(path, "w:gz") as archive:
-        for name in PUBLISHED:
-            archive.add(config.ROOT / name, name)
-        for file in sorted(path for pattern in PACKED for path in runs.rglob(pattern)):
-            archive.add(file, Path("runs", file.relative_to(runs)))
+    published = [path for name in PUBLISHED for path in (config.ROOT / name).rglob("*")]
+    left = [path for pattern in PACKED for path in runs.rglob(pattern)]
+    with checkpoints.atomic(out / "results.tar.gz") as target, tarfile.open(target, "w:gz") as archive:
+        for root, prefix, files in ((config.ROOT, "", published), (runs, "runs", left)):
+            for path in sorted(files):
+                # Lanes write meanwhile, under a hidden name until a file is whole.
+                if path.is_file() and not path.name.startswith("."):
+                    archive.add(path, Path(prefix, path.relative_to(root)))
 
 
 def carry_out(command, until, log):
@@ -107,16 +110,22 @@ def carry_out(command, until, log):
     return process.returncode == 0
 
 
-def follow(steps, log, until, data, rehearsal, report):
-    """The steps of a lane, one after the other; `report(line, good)` hears of each."""
-    for step in steps:
+def follow(lane, log, until, data, rehearsal):
+    """The steps of a lane, one after the other. Returns how many did not end well."""
+    failed = 0
+    for step in LANES[lane]:
         started = time.monotonic()
         if started >= until:
-            report(f"left out   {step.name}: the time is up; the same command goes on", False)
+            print(f"left out   {lane}: {step.name}; the time is up, the same command goes on", flush=True)
+            failed += 1
             continue
         command = step.rehearsal if rehearsal else step.command
         good = carry_out([word.format(data=data) for word in command], until, log)
-        report(f"{'finished' if good else 'stopped '}   {step.name}, {time.monotonic() - started:.0f} s", good)
+        failed += not good
+        seconds = time.monotonic() - started
+        end = "finished" if good else "stopped "
+        print(f"{end}   {lane}: {step.name}, {seconds:.0f} s{'' if good else f', see {log}'}", flush=True)
+    return failed
 
 
 def main(arguments=None):
@@ -134,23 +143,16 @@ def main(arguments=None):
     logs = runs / "logs"
     for folder in (options.out, logs):
         folder.mkdir(parents=True, exist_ok=True)
-    until, ends = time.monotonic() + 60 * options.minutes, []
-
-    def report(line, good):
-        ends.append(good)
-        print(line, flush=True)
-
-    lanes = []
-    for name in options.lanes:
-        log = logs / f"{name}.log"
-        what = LANES[name], log, until, options.data, options.profile, report
-        lanes.append(threading.Thread(target=follow, args=what))
-        lanes[-1].start()
-    for lane in lanes:
-        while lane.is_alive():
-            lane.join(PACK_EVERY)
+    until = time.monotonic() + 60 * options.minutes
+    with ThreadPoolExecutor(len(options.lanes)) as pool:
+        lanes = [
+            pool.submit(follow, lane, logs / f"{lane}.log", until, options.data, options.profile)
+            for lane in options.lanes
+        ]
+        while wait(lanes, PACK_EVERY).not_done:
             pack(options.out, runs)
-    return ends.count(False)
+    pack(options.out, runs)
+    return sum(lane.result() for lane in lanes)
 
 
 if __name__ == "__main__":

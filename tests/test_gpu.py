@@ -34,15 +34,26 @@ def test_lanes_run_at_once_a_failure_stops_nothing_and_results_are_packed(lanes,
     arguments = ["--data", "faces", "--out", str(lanes / "out"), "--profile", "ci", "--minutes"]
     assert gpu.main([*arguments, "1"]) == 1
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("stopped    fail")
-    assert {line.split(",")[0] for line in said[1:]} == {"finished   write", "finished   wait"}
+    log = lanes / "runs" / "logs" / "first.log"
+    assert said[0].startswith("stopped    first: fail, ") and said[0].endswith(f", see {log}")
+    assert {line.split(",")[0] for line in said[1:]} == {"finished   first: write", "finished   waiting: wait"}
     with tarfile.open(lanes / "out" / "results.tar.gz") as archive:
         names = archive.getnames()
         assert archive.extractfile("runs/logs/first.log").read() == b"written\n"
     assert "runs/toy/results/new.csv" in names
     assert "data/results/obedience.csv" in names and "data/pretrained/toy/mapping/model.safetensors" in names
     assert gpu.main([*arguments, "0", "--lanes", "waiting"]) == 1
-    assert "left out   wait" in capsys.readouterr().out
+    assert "left out   waiting: wait" in capsys.readouterr().out
+
+
+def test_what_is_half_written_is_not_packed(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu.config, "ROOT", tmp_path)
+    for name in ("results/whole.csv", "results/.half.csv.77"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text("a\n1\n")
+    gpu.pack(tmp_path, tmp_path / "runs")
+    with tarfile.open(tmp_path / "results.tar.gz") as archive:
+        assert archive.getnames() == ["data/results/whole.csv"]
 
 
 def test_a_step_ends_with_the_time(tmp_path):

@@ -1,12 +1,15 @@
 """The compared systems at their own game: what is asked for, what counts as obeyed, and a table that is taken up."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from small import small_profile
 
 from benchmarks import own_game
-from lib import attributes, config, data
+from lib import attributes, config, data, oracle
+from lib.study import recogniser
 
 BLACK, BLOND, MALE = [1, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0, 0, 1, 1, 0]
 
@@ -33,13 +36,12 @@ def test_obedience_by_hand():
     """Two faces, asked to be blond; the judge sees it in the second alone, and saw it in neither before."""
     a = np.array([BLACK, MALE], dtype=bool)
     b = own_game.wishes(a)[1]
-    seen = np.array([BLACK, [0, 1, 0, 1, 1]], dtype=float)
-    before = np.array([BLACK, MALE], dtype=float)
-    row = own_game.look(lambda images: images, seen - 0.5, a, b, before - 0.5)
-    assert row["accuracy"] == pytest.approx((3 + 4) / 10)  # of black and blond; of young
-    assert row["changed"] == pytest.approx(2 / 4)  # black off, blond on; brown off, blond on
-    assert row["changed_before"] == 0
+    before, says = (np.array(seen) - 0.5 for seen in ([BLACK, MALE], [BLACK, [0, 1, 0, 1, 1]]))
+    row = own_game.obeyed(says, b)
+    assert row["accuracy"] == pytest.approx((3 + 4) / 10)  # not of black and blond; not of young
     assert row["majority_accuracy"] == pytest.approx((1 + 1 + 1 + 0.5 + 0.5) / 5)
+    assert own_game.changed(says, a, b) == 2 / 4  # black off, blond on; brown off, blond on
+    assert own_game.changed(before, a, b) == 0
 
 
 def test_a_system_trains_on_five_labels_and_is_judged_by_the_oracle_of_all(run, monkeypatch):
@@ -50,17 +52,42 @@ def test_a_system_trains_on_five_labels_and_is_judged_by_the_oracle_of_all(run, 
     own_game.measure(run, ["StarGAN"])  # trained before; its row stands once
     table = pd.read_csv(run.folder / "results" / "own_game.csv")
     assert sorted(table["system"]) == ["AttGAN", "StarGAN", "real faces, own labels"]
+    assert len(made) == 15
     assert not own_game.RESULTS.exists()  # what profile ci makes means nothing
     faces = data.load(run)
     test = faces.part("test")
     columns = [attributes.index(faces.names, name) for name in own_game.NAMES]
     wished = own_game.wishes(test.attributes[:, columns])
-    for given, b in zip(made, wished, strict=False):
+    for given, b in zip(made[:5], wished, strict=True):
         _, labels, images, source, *_ = given
         assert (labels == b).all() and (images == test.images).all() and (source == test.attributes[:, columns]).all()
-    assert table["changed"].between(0, 1).all() and table["pixel_change"].notna().sum() == 2
+    said = recogniser.predict(oracle.oracle(run, faces).model, test.images)[:, columns] > 0
+    own = table.set_index("system").loc["real faces, own labels"]
+    assert own["accuracy"] == pytest.approx((said == test.attributes[:, columns]).mean(), abs=1e-4)
+    assert table["changed"].between(0, 1).sum() == 2 and table["pixel_change"].notna().sum() == 2
     figure = own_game.picture(run, ["StarGAN"])
     assert len(figure.axes[0].images) == own_game.SHOWN * (1 + len(own_game.NAMES))
+
+
+def test_a_row_is_published_but_not_of_profile_ci(run):
+    row = {"data": "toy", "profile": "laptop", "seed": 0, "system": "StarGAN", "accuracy": 0.9}
+    for profile, published in (("ci", False), ("laptop", True)):
+        named = dataclasses.replace(run, profile=dataclasses.replace(run.profile, name=profile))
+        own_game.keep(named, row)
+        assert own_game.RESULTS.exists() == published
+    own_game.keep(named, row | {"accuracy": 0.8})
+    assert pd.read_csv(own_game.RESULTS)["accuracy"].tolist() == [0.8]
+
+
+@pytest.mark.parametrize(("profile", "said"), [
+    ("ci", "drawn faces alone"),
+    ("paper", "profile paper has no recipe for this; choose one of: ci, laptop, reference"),
+])  # fmt: skip
+def test_photographs_are_not_shown_and_other_profiles_are_refused(tmp_path, monkeypatch, capsys, profile, said):
+    monkeypatch.setenv("COURSE_PROFILE", profile)
+    with pytest.raises(SystemExit):
+        own_game.main([str(tmp_path), "--picture"])
+    assert said in capsys.readouterr().err
 
 
 def test_other_labels_make_other_data():

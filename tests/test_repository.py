@@ -156,6 +156,7 @@ def test_readme_shows_what_groups_gain():
     text = " ".join(text.split())
     assert f"Edited faces close {ours[0]} of the gap" in text and f"throws frequent faces away, {others[0]}." in text
     assert f"it is {ours[1]} and {others[1]}. For Wavy_Hair x Male, 99 %, it is {ours[2]} and {others[2]} (" in text
+    assert f"closes {closed('Smiling x Male', 1.0, 'counterfactual, other faces')}." in text
 
 
 def test_readme_tells_how_well_the_faces_of_its_first_pictures_obey():

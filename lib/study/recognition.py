@@ -7,6 +7,9 @@
 As a script it runs every arm, then the protocols of Tables 3 and 2 (same epochs). Started twice, it shares the work:
 
     python -m lib.study.recognition --profile laptop --data toy
+    python -m lib.study.recognition --profile reference --data FOLDER --peak --arms none balancing
+
+With `--peak` validation faces choose the number of steps first, by `none`; see `peaked`.
 """
 
 import argparse

@@ -31,7 +31,7 @@ from lib.study.selection import Choosing
 
 SETTING = "tuned on validation"  # column `setting` of its tables
 FLIP, YARDSTICK = "flip", sweep.YARDSTICK  # the arm that others are compared with, and the one that shows what is there
-STACKED = "cheap stack"  # the best that nothing generated can do
+STACKED = "cheap stack"  # every cheap remedy that validation keeps
 SIZES = (500, 1_000, 2_000, 8_000, 16_000)
 
 FLIPPED = Change(batches.flipped)
