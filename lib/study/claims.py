@@ -10,9 +10,11 @@ whatever tables there are and computes the verdicts:
     cannot be tested here    with the reason
     not measured yet         the result tables do not hold it
 
-Arms of the recognition study are compared after the same number of steps; column `same_epochs` has the verdict by the
-other protocol, where that was measured. All seeds of an arm share one generator: what a verdict says of the paper's
-method, it says of that training of it. How two others fared is told by the arms of `arms.OTHER_GENERATORS`.
+Each claim is judged by the run with the most training faces that speaks to it, real faces before drawn ones; column
+`recipe` says which. Arms of the recognition study are compared after the same number of steps; column `same_epochs` has
+the verdict by the other protocol, of the largest run by that one. All seeds of an arm share one generator: what a
+verdict says of the paper's method, it says of that training of it. How two others fared is told by the arms of
+`arms.OTHER_GENERATORS`.
 
 As a script it joins the tables of all runs with those already in data/results/, and writes claims.csv beside them. Runs
 on faces with other attributes than CelebA's, of which the paper says nothing, have no labels.csv and stay out.
