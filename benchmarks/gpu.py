@@ -66,6 +66,11 @@ LANES = {
             ("-m", "benchmarks.obedience", "{data}", "--weights", "celeba64"),
             ("-m", "benchmarks.obedience", "{data}", *CI),
         ),
+        Step(
+            "reference obeys",
+            ("-m", "benchmarks.obedience", "{data}", "--profile", "reference"),
+            ("-m", "benchmarks.obedience", "{data}", *CI),
+        ),
     ],
     "reference": [
         Step(
