@@ -139,7 +139,7 @@ def test_readme_shows_what_groups_gain():
     table = every.query("over == 'plain'")
     rows = table.query("pair == 'Smiling x Male' and share == 0.99").set_index(["arm", "metric"])
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^\| \*([A-Za-z, ]+)\* \| (.*) \|$", text, re.M)
+    shown = re.findall(r"^\| \*([A-Za-z, -]+)\* \| (.*) \|$", text, re.M)
     assert {arm for arm, _ in shown} == {arm for arm, _ in rows.index}
     for arm, cells in shown:
         expected = []
