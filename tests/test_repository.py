@@ -130,6 +130,14 @@ def test_readme_shows_what_helps():
         arms = ("mixup", "difference editing, components", "difference editing", "more real faces")
         expected = [gain(of.loc[arm]) if arm in of.index else "" for arm in arms]
         assert [cell.strip() for cell in cells.split("|")] == [f"{100 * of.loc['flip', 'mean']:.1f}", *expected]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"mixup on top it gains {gain(rows.loc[(500, 'difference editing, mixup')])}." in text
+    sweeps = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv").query("data == 'faces64'")
+    stacked = sweeps.query("over == 'cheap stack' and metric == 'balanced_accuracy_tuned' and n_train == 1000")
+    assert f"adds {gain(stacked.set_index('arm').loc['difference editing, cheap stack'])}, which" in text
+    shares = sweeps.query("metric == \"share of the yardstick's gain\" and setting == 'tuned on validation'")
+    for row in shares[shares["arm"] == "difference editing, components"].itertuples():
+        assert f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
 
 
 def test_readme_shows_what_groups_gain():
