@@ -134,7 +134,7 @@ def measured():
     """(gains {arm: "-2.9 (-3.3 to -2.5)"} on real faces; all other decimal numbers that the kit may quote, as text)."""
     results = config.ROOT / "data" / "results"
     study = pd.read_csv(results / "recognition_differences.csv").query(
-        "data == 'faces64' and protocol == 'same steps' and attributes == 40 and over == 'none'"
+        "data == 'faces64' and profile == 'laptop' and protocol == 'same steps' and attributes == 40 and over == 'none'"
     )
     sweep = pd.read_csv(results / "sweep_differences.csv").query(
         "data == 'faces64' and setting == 'fewer faces' and metric == 'balanced_accuracy_tuned' and over == 'none'"
