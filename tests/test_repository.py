@@ -137,7 +137,9 @@ def test_readme_shows_what_helps():
     assert f"adds {gain(stacked.set_index('arm').loc['difference editing, cheap stack'])}, which" in text
     shares = sweeps.query("metric == \"share of the yardstick's gain\" and setting == 'tuned on validation'")
     for row in shares[shares["arm"] == "difference editing, components"].itertuples():
-        assert f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
+        assert (
+            f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
+        )
 
 
 def test_readme_shows_what_groups_gain():
