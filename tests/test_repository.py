@@ -172,6 +172,9 @@ def test_readme_shows_what_groups_gain():
     absent = worst.get_group(("Smiling x Male", 1.0)).set_index("arm")["difference"]
     text = " ".join(text.split())
     assert f"is known, closes {closed(absent, 'counterfactual, other faces')}." in text
+    drawn = pd.read_csv(ROOT / "data" / "results" / "groups_differences.csv").query("data == 'toy' and over == 'plain'")
+    drawn = drawn.query("share == 0.99 and metric == 'worst_group'").set_index("arm")["difference"]
+    assert f"closes {closed(drawn, 'difference editing')} and SUBG {closed(drawn, 'SUBG')} of the gap." in text
     over = every.query("over == 'SUBG' and pair == 'Smiling x Male' and share == 0.99 and metric == 'worst_group'")
     assert f"*difference editing* is {gain(over.set_index('arm').loc['difference editing'])} over *SUBG*" in text
 
