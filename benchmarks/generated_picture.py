@@ -19,8 +19,8 @@ from lib import attributes, augmentation, config, data, flow, plots, pretrained,
 FIGURES = Path(__file__).parent.parent / "notebooks" / "figures"
 SHOWN = ("Eyeglasses", "Smiling", "Wearing_Hat", "Blond_Hair", "Male", "Bangs", "Mustache", "Wearing_Lipstick")
 EDITED, INVENTED, IMAGINED = 3, 5, 2  # persons
-SEED = 6  # of that noise; of eight tried the one whose persons look best
 CALM = 0.7  # of the noise from which persons are invented: rather usual than strange
+SEED = 6  # of that noise; of eight tried the one whose persons look best
 
 
 def switched(people, names):

@@ -125,7 +125,7 @@ def keep(run, row):
 
 def picture(run, names):
     """The first test faces as they are and with each wish granted, a row for each person and system; trained before."""
-    from lib import plots
+    from lib import plots  # its matplotlib may be absent where systems are only trained
 
     five = with_names(data.load(run))
     rows, labels = [], []

@@ -128,7 +128,8 @@ def test_readme_shows_what_helps():
     for n, cells in shown:
         of = rows.loc[int(n.replace(",", ""))]
         arms = ("mixup", "difference editing, components", "difference editing", "more real faces")
-        expected = [gain(of.loc[arm]) if arm in of.index else "" for arm in arms]
+        expected = [gain(of.loc[arm]) for arm in arms]
+        assert set(of.loc[list(arms), "seeds"]) == {5}  # as the text says
         assert [cell.strip() for cell in cells.split("|")] == [f"{100 * of.loc['flip', 'mean']:.1f}", *expected]
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"mixup on top it gains {gain(rows.loc[(500, 'difference editing, mixup')])}." in text
@@ -151,6 +152,7 @@ def test_readme_shows_what_groups_gain():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\| \*([A-Za-z, -]+)\* \| (.*) \|$", text, re.M)
     assert {arm for arm, _ in shown} == {arm for arm, _ in rows.index}
+    assert set(rows["seeds"]) == {5} and "five draws of them" in text
     for arm, cells in shown:
         expected = []
         for metric in ("worst_group", "mean_of_groups"):
