@@ -16,6 +16,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 
 from lib import checkpoints, config, data, models, oracle, stages, training
 from lib.attributes import CELEBA, celeba_statistics
@@ -35,11 +36,11 @@ OURS = {"ours, autoencoder": "autoencoder", "ours, classifier": "classifier", "o
 
 def table1(run, faces, seed, systems=None):
     """A row per reference and per generator, or for the generators `systems` alone, each in table1.csv as soon as it is
-    there."""
+    there. References come with ours."""
     judge = oracle.oracle(run, faces)
     frame = comparison.Frame(run, faces, judge)
     recipe = run.recipe(n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name)
-    references = {} if systems else comparison.references(run, faces)
+    references = comparison.references(run, faces) if comparison.OURS in (systems or comparison.GENERATORS) else {}
     for name, (generate, own) in references.items():
         keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
     for name in systems or comparison.GENERATORS:
@@ -236,8 +237,13 @@ def until_obeying(run):
 
 
 def keep(table, run, row):
-    """Put a row into a table of the run's results, in place of the one of the same system and seed."""
-    merge(run.folder / "results" / f"{table}.csv", pd.DataFrame([row]))
+    """Put a row into a table of the run's results and, but for what profile ci makes, of data/results/, in place of the
+    one of the same data, profile, system and seed."""
+    own = run.folder / "results" / f"{table}.csv"
+    checkpoints.writable(own.parent)
+    with FileLock(run.folder.parents[1] / f"{table}.lock"):  # processes side by side share these tables
+        for path in (own, RESULTS / own.name)[: 1 + (run.profile.name != "ci")]:
+            merge(path, pd.DataFrame([row]))
     shown = {key: row[key] for key in ("balanced_accuracy", "kept", "images_per_second") if key in row}
     print(table, row["system"], f"seed {row['seed']}", *(f"{key} {value:.3f}" for key, value in shown.items()))
 
@@ -253,14 +259,6 @@ def merge(path, new):
         new.to_csv(temporary, index=False, float_format="%.5g")
 
 
-def publish(run):
-    """Merge the run's tables into those of data/results/; what profile ci makes means nothing and stays where it is."""
-    for table in ("table1", "cost"):
-        path = run.folder / "results" / f"{table}.csv"
-        if path.exists() and run.profile.name != "ci":
-            merge(RESULTS / path.name, pd.read_csv(path))
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python benchmarks/table1.py", description="Measure Table 1 and its cost.")
     parser.add_argument("--profile")
@@ -272,7 +270,5 @@ if __name__ == "__main__":
     people = data.load(course)
     for one in options.seeds:
         table1(course, people, one, options.systems)
-        publish(course)
     if not options.systems:
         cost_table(course, people)
-        publish(course)

@@ -215,7 +215,9 @@ class Run:
 
     def recipe(self, **more):
         """Columns that tell how a number came about: data, profile, seed, device, commit, and `more`."""
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+        if torch.cuda.is_available():
+            device = torch.cuda.get_device_name()
         return {
             "data": self.data_name,
             "profile": self.profile.name,

@@ -69,7 +69,6 @@ def test_every_generator_is_measured_watched_and_priced(run, tmp_path, monkeypat
     assert whole["seconds"] == pytest.approx(cost.loc[phases, "seconds"].sum(), rel=1e-3)
     assert whole["weights"] == table1.cost.parameters(icgan.icgan(run, faces, seed=3).model) + cost_of_discriminator()
     assert cost.loc[phases, "images_trained"].tolist() == [160, 160]  # an epoch each
-    table1.publish(run)
     assert not table1.RESULTS.exists()  # numbers of profile ci mean nothing
 
 
@@ -101,6 +100,17 @@ def test_looking_does_not_disturb_a_training(run, monkeypatch):
     assert "obedience" in watched.log and "obedience" not in plain.log
     for name, tensor in plain.model.state_dict().items():
         assert torch.equal(tensor, watched.model.state_dict()[name]), name
+
+
+def test_a_row_is_published_but_not_of_profile_ci(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(table1, "RESULTS", tmp_path / "published")
+    row = {"data": "toy", "profile": "laptop", "seed": 0, "system": "StarGAN", "accuracy": 0.9}
+    for profile, published in (("ci", False), ("laptop", True)):
+        named = dataclasses.replace(run, profile=dataclasses.replace(run.profile, name=profile))
+        table1.keep("table1", named, row)
+        assert table1.RESULTS.exists() == published
+    table1.keep("table1", named, row | {"accuracy": 0.8})
+    assert pd.read_csv(table1.RESULTS / "table1.csv")["accuracy"].tolist() == [0.8]
 
 
 def test_rows_take_the_place_of_their_own(tmp_path):

@@ -31,7 +31,7 @@ class AttGANConfig:
     weight_classification_real: float = 1.0
     weight_gradient_penalty: float = 10.0
     n_critic: int = 5  # steps of the critic for each of the generator
-    epochs: int = 60
+    epochs: float = 60
     batch_size: int = 32
     learning_rate: float = 2e-4
     seed: int = 0
@@ -48,6 +48,7 @@ PROFILES = {
         epochs=4,
         learning_rate=1e-3,
     ),
+    "reference": AttGANConfig(weight_classification_real=10.0, n_critic=2, epochs=23.4),
     "paper": AttGANConfig(),
 }
 

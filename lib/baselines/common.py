@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lib import attributes, stages
+from lib import attributes, models, stages
 from lib.attributes import CONFLICTS
 from lib.data import to_float
 from lib.training import TrainingState, adam, batches, descend, steps_of
@@ -51,7 +51,7 @@ class Chance:
 def players(config, device, **makers):
     """A fresh TrainingState: each module is made by its function of the config and has an Adam of its own."""
     torch.manual_seed(config.seed)
-    modules = nn.ModuleDict({name: make(config) for name, make in makers.items()}).to(device)
+    modules = models.placed(nn.ModuleDict({name: make(config) for name, make in makers.items()}), device)
     return TrainingState(modules, {name: adam([module], config.learning_rate) for name, module in modules.items()})
 
 

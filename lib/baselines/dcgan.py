@@ -39,6 +39,7 @@ class DCGANConfig:
 PROFILES = {
     "ci": DCGANConfig(filters=4, noise=8, decoder_filters=4, epochs=1, batch_size=16),
     "laptop": DCGANConfig(filters=8, decoder_filters=8, epochs=5, batch_size=32),  # a weak discriminator, else it wins
+    "reference": DCGANConfig(epochs=50),
     "paper": DCGANConfig(),
 }
 

@@ -51,6 +51,7 @@ PROFILES = {
         learning_rate=5e-4,
         encoder_learning_rate=1e-3,
     ),
+    "reference": IcGANConfig(epochs=97),
     "paper": IcGANConfig(),
 }
 

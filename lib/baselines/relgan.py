@@ -32,7 +32,7 @@ class RelGANConfig:
     weight_self: float = 10.0
     weight_gradient_penalty: float = 150.0
     weight_orthogonal: float = 1e-6
-    epochs: int = 10
+    epochs: float = 10
     batch_size: int = 4
     learning_rate: float = 5e-5
     seed: int = 0
@@ -41,6 +41,7 @@ class RelGANConfig:
 PROFILES = {
     "ci": RelGANConfig(filters=2, blocks=1, critic_filters=4, epochs=1, batch_size=16),
     "laptop": RelGANConfig(filters=8, blocks=2, critic_filters=12, epochs=1, batch_size=16, learning_rate=1e-3),
+    "reference": RelGANConfig(epochs=2.44, batch_size=16, learning_rate=2e-4),
     "paper": RelGANConfig(),
 }
 
@@ -94,6 +95,11 @@ class Critic(nn.Module):
             nn.Conv2d(2 * width + attributes, width, 1), nn.LeakyReLU(0.01), nn.Conv2d(width, 1, 1)
         )
         self.interpolation = nn.Conv2d(width, 64, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):  # as the authors begin: torch's default would leave the matching critic
+                of_body = module in self.body  # features a hundred times smaller than the labels beside them
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu" if of_body else "linear")
+                nn.init.zeros_(module.bias)
 
     def realness(self, h):
         """Is this a photograph? Scores of patches (B, 1, h, w), 1 for yes."""

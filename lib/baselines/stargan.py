@@ -32,7 +32,7 @@ class StarGANConfig:
     weight_reconstruction: float = 10.0  # λ_rec
     weight_gradient_penalty: float = 10.0  # λ_gp
     n_critic: int = 5  # steps of the critic for each of the generator
-    epochs: int = 20
+    epochs: float = 20
     batch_size: int = 16
     learning_rate: float = 1e-4
     seed: int = 0
@@ -50,6 +50,7 @@ PROFILES = {
         epochs=4,
         learning_rate=1e-3,
     ),
+    "reference": StarGANConfig(n_critic=2, epochs=8.6, batch_size=32, learning_rate=2e-4),
     "paper": StarGANConfig(),
 }
 
