@@ -30,7 +30,7 @@ LONG = {
     "laptop": {
         "StarGAN": {"epochs": 12, "filters": 16, "critic_filters": 16},
         "AttGAN": {"epochs": 16},
-        "RelGAN": {"epochs": 6, "filters": 16, "critic_filters": 16},
+        "RelGAN": {"epochs": 10, "filters": 16, "critic_filters": 16},
     },
     "reference": {"StarGAN": {"epochs": 30}, "AttGAN": {"epochs": 40}, "RelGAN": {"epochs": 4}},
 }

@@ -78,7 +78,7 @@ def watched(run, faces, frame, name):
         decoder = stages.autoencoder(run, faces).model.decoder
 
         def generate(phi, b, x, source):
-            return decoder(phi(b))
+            return decoder.to(b.device)(phi(b))
 
     train, wished = getattr(module, function), frame.wished[:LOOKED_AT]
 

@@ -89,6 +89,18 @@ def test_a_system_alone_is_measured_without_references(run, tmp_path, monkeypatc
     assert pd.read_csv(run.folder / "results" / "table1.csv")["system"].tolist() == ["IcGAN"]
 
 
+def test_faces_are_made_where_the_labels_are(run):
+    """On a GPU too: torch's device "meta" stands for one, as it is none that networks are loaded to."""
+    faces = data.load(run)
+    x, b = torch.zeros(2, 3, 32, 32, device="meta"), torch.zeros(2, 40, device="meta")
+    generators = {name: obtain(run, faces) for name, obtain in comparison.GENERATORS.items()}
+    for name, (generate, _) in comparison.references(run, faces).items():
+        generators[name] = generate
+    for name, generate in generators.items():
+        made = generate(b, x, b)
+        assert (made.device.type, made.shape) == ("meta", x.shape), name
+
+
 def test_looking_does_not_disturb_a_training(run, monkeypatch):
     faces = data.load(run)
     judge = stages.classifier(run, faces)

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from lib import distances, metrics, stages
+from lib import distances, metrics, models, stages, training
 from lib.augmentation import random_doubling
 from lib.baselines import systems
 from lib.data import to_float
@@ -21,14 +21,19 @@ def ours(run, faces, **changes):
     """The paper's: Φ and Decoder, from labels alone."""
     decoder = stages.autoencoder(run, faces).model.decoder
     phi = stages.mapping(run, faces, **changes).model
-    return lambda b, x, source: decoder(phi(b))
+    return lambda b, x, source: decoder.to(b.device)(phi.to(b.device)(b))
 
 
 def ours_editing(run, faces, **changes):
     """The same networks as an editor: Decoder(z + Φ(b) - Φ(source)) keeps what Φ cannot know, such as the person."""
     autoencoder = stages.autoencoder(run, faces).model
     phi = stages.mapping(run, faces, **changes).model
-    return lambda b, x, source: autoencoder.decoder(autoencoder.encoder(x) + phi(b) - phi(source))
+
+    def generate(b, x, source):
+        autoencoder.to(b.device), phi.to(b.device)
+        return autoencoder.decoder(autoencoder.encoder(x) + phi(b) - phi(source))
+
+    return generate
 
 
 OURS, EDITING, NO_PERCEPTUAL = "ours", "ours, editing", "ours, no perceptual loss"
@@ -46,9 +51,9 @@ def references(run, faces):
     mean = to_float(np.round(faces.part("train").images.mean(axis=0)).astype(np.uint8))
     return {
         "real faces": (lambda b, x, source: x, True),
-        "reconstructions": (lambda b, x, source: autoencoder(x), True),
+        "reconstructions": (lambda b, x, source: autoencoder.to(x.device)(x), True),
         "real faces, not edited": (lambda b, x, source: x, False),
-        "training mean face": (lambda b, x, source: mean.expand_as(x), False),
+        "training mean face": (lambda b, x, source: mean.to(x.device).expand_as(x), False),
     }
 
 
@@ -72,10 +77,11 @@ class Frame:
         self.own = self.sources.attributes
         self.wished = np.roll(self.own, 1, axis=0)
         self.flipped = random_doubling(self.own, np.random.default_rng(seed))
-        self.judge, self.device, self.seed = judge.model, next(judge.model.parameters()).device, seed
-        self.extractors = {"classifier": lambda images: distances.classifier_features(self.judge, images)}
+        self.device, self.seed = training.new_accelerator().device, seed
+        self.judge = models.placed(judge.model, self.device)
+        self.extractors = {"classifier": lambda images: distances.classifier_features(self.judge, images, device=self.device)}
         if distances.inception_found(weights):
-            self.extractors["inception"] = lambda images: distances.inception_features(images, weights)
+            self.extractors["inception"] = lambda images: distances.inception_features(images, weights, device=self.device)
 
     @cached_property
     def features(self):
