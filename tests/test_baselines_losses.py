@@ -235,6 +235,15 @@ def test_relgan_leaves_a_face_without_a_difference_to_its_self_reconstruction():
     assert torch.equal(half, model(x, torch.tensor([[0.5, 0.0]])).detach())
 
 
+def test_relgans_critics_begin_with_features_as_large_as_the_labels_beside_them():
+    """As by He's rule: six layers keep the size of what they see, but for what their padding takes."""
+    torch.manual_seed(0)
+    critic = relgan.new_critic(relgan.RelGANConfig(critic_filters=16, attributes=("a", "b")))
+    h = critic.body(torch.randn(16, 3, 64, 64))
+    assert 0.2 < h.square().mean().sqrt() < 1
+    assert all((p == 0).all() for name, p in critic.named_parameters() if name.endswith("bias"))
+
+
 # --- DCGAN ------------------------------------------------------------------------------------------------------------
 
 
