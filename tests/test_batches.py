@@ -9,7 +9,7 @@ from small import small_profile
 
 from lib import config, data
 from lib.data import FaceData
-from lib.study import batches, imbalance, recogniser
+from lib.study import batches, imbalance, recogniser, training_sets
 from lib.study.arms import Arm, Change
 from lib.study.context import Codec, Context
 
@@ -32,7 +32,7 @@ def noise(n_train=32):
 
 @pytest.fixture
 def context(tmp_path):
-    settings = config.RecognitionConfig(filters=2, steps=3, batch_size=8, seeds=(0, 1))
+    settings = config.RecognitionConfig(filters=2, steps=3, batch_size=8, seeds=(0, 1), tried=(1, 2))
     run = config.Run(small_profile(recognition=settings), "toy", 0, tmp_path / "toy" / "ci")
     return Context(run, noise())
 
@@ -209,6 +209,70 @@ def test_each_face_is_transformed_by_itself(context, name):
 def test_smoothed_labels():
     change = batches.smoothed(None, None, None, amount=0.2)
     assert torch.allclose(change(None, torch.tensor([[0.0, 1.0]]), None, 0)[1], torch.tensor([[0.1, 0.9]]))
+
+
+@pytest.fixture
+def others(context):
+    """The context beside 24 faces whose labels are not to be used; 32 more are the labelled ones."""
+    more = noise(56)
+    strange = np.flatnonzero(more.split == "train")[32:]
+    more.images[strange] = 255 - more.images[strange]
+    return Context(context.run, context.faces, more)
+
+
+def test_the_last_faces_of_a_batch_are_strangers_labelled_by_teachers(others, monkeypatch):
+    faces, p = others.strangers, np.linspace(0, 1, 24 * 5, dtype=np.float32).reshape(24, 5)
+    assert len(faces) == 24
+    monkeypatch.setattr(batches, "soft_labels", lambda context, edits: (faces, p))
+    x, b, rows = batch_of(others)
+    torch.manual_seed(0)
+    changed, labels = made(batches.distilled, others, share=0.75)(x, b, rows, 0.5)
+    assert torch.equal(changed[:2], x[:2]) and torch.equal(labels[:2], b[:2])
+    assert torch.equal(x, batch_of(others)[0])  # nothing is overwritten
+    found = [int((data.to_float(faces) == face).flatten(1).all(1).nonzero()) for face in changed[2:]]
+    assert torch.equal(labels[2:], torch.from_numpy(p[found])) and len(set(found)) > 1
+
+
+@pytest.mark.parametrize("edits", [False, True])
+def test_teachers_learn_from_labelled_faces_alone_and_their_probabilities_are_averaged(others, monkeypatch, edits):
+    taught, asked, train = [], [], recogniser.train
+
+    def spy(model, images, a, settings, steps, seed, change):
+        assert np.array_equal(images, others.train.images) and np.array_equal(a, others.train.attributes)
+        assert settings.falling and steps == 2
+        taught.append((seed, change))
+        return train(model, images, a, settings, steps, seed, change=change)
+
+    def edited(context, images, a, **options):
+        asked.append(options)
+        return lambda x, b, rows, progress: (x, b)
+
+    logits = np.random.default_rng(0).normal(size=(batches.TEACHERS, 24, 5)).astype(np.float32)
+    given = iter(logits)
+    monkeypatch.setattr(batches.recogniser, "train", spy)
+    monkeypatch.setattr(batches.recogniser, "predict", lambda model, images: next(given))
+    monkeypatch.setattr(batches, "edited", edited)
+    before = torch.random.get_rng_state()
+    faces, p = batches.soft_labels(others, edits)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert np.array_equal(faces, others.strangers)
+    np.testing.assert_allclose(p, (1 / (1 + np.exp(-logits))).mean(0), rtol=1e-5)
+    assert [seed for seed, _ in taught] == [0, 1, 2]
+    assert asked == ([{"through": "components", "until": 0.75}] if edits else [])
+    batches.soft_labels(others, edits)
+    assert len(taught) == batches.TEACHERS  # once is enough
+
+
+def test_labels_of_strangers_change_nothing(others):
+    pool = others.unlabelled
+    blind = Context(others.run, others.faces, dataclasses.replace(pool, attributes=~pool.attributes))
+    first, second = (batches.soft_labels(one, False)[1] for one in (others, blind))
+    assert np.array_equal(first, second) and first.std() > 0
+
+
+def test_without_strangers_nothing_is_distilled(context):
+    with pytest.raises(training_sets.Unavailable, match="every face has labels"):
+        made(batches.distilled, Context(context.run, context.faces, context.faces))
 
 
 def test_what_is_drawn_at_each_step_depends_on_the_seed_alone(context):

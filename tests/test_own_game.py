@@ -1,6 +1,5 @@
 """The compared systems at their own game: what is asked for, what counts as obeyed, and a table that is taken up."""
 
-
 import numpy as np
 import pandas as pd
 import pytest

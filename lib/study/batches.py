@@ -7,12 +7,16 @@
 it, its `rows`; `progress` runs from 0 to 1 over the training. All chance is torch's, seeded by the training.
 """
 
+from dataclasses import replace
+from functools import cache
+
 import torch
 from torchvision.transforms import v2
 
-from lib import augmentation, data
-from lib.study import imbalance, recogniser
+from lib import augmentation, data, models
+from lib.study import imbalance, recogniser, training_sets
 
+TEACHERS = 3  # networks whose answers are averaged
 CANDIDATES = 16  # rows among which an edit looks for the one nearest to a face
 
 
@@ -51,6 +55,44 @@ def transformed(context, images, a, name):
 def smoothed(context, images, a, amount=0.1):
     """Label smoothing (Szegedy et al., 2016): labels 0 and 1 become amount / 2 and 1 - amount / 2."""
     return lambda x, b, rows, progress: (x, b + amount * (0.5 - b))
+
+
+def distilled(context, images, a, edits=False, share=0.75):
+    """The last `share` of every batch are unlabelled faces, labelled by what teachers think of them (`soft_labels`):
+    distillation (Hinton et al., 2015) through faces that the teachers have not met (Xie et al., 2020)."""
+    faces, p = (torch.from_numpy(array) for array in soft_labels(context, edits))
+
+    def change(x, b, rows, progress):
+        kept = len(x) - round(share * len(x))
+        drawn = torch.randint(len(faces), (len(x) - kept,))
+        x, b = x.clone(), b.clone()
+        x[kept:] = data.to_float(faces[drawn]).to(x.device)
+        b[kept:] = p[drawn].to(b)
+        return x, b
+
+    return change
+
+
+@cache  # as long as a context lives its students have the same teachers
+def soft_labels(context, edits):
+    """Faces without labels, uint8 (n, 3, S, S), and the probabilities of their attributes, float32 (n, A): the mean
+    over `TEACHERS` recognisers of mirrored labelled faces, with `edits` half of them by difference editing."""
+    faces, (images, a) = context.strangers, (context.train.images, context.train.attributes)
+    settings = replace(context.run.profile.recognition, falling=True)
+    if len(faces) == 0:
+        raise training_sets.Unavailable("every face has labels")
+    steps = max(settings.tried)
+    changes = [flipped(context, images, a)]
+    if edits:
+        changes = [edited(context, images, a, through="components", until=0.75), *changes]
+    p = 0
+    for seed in range(TEACHERS):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = models.AttributeClassifier(images.shape[-1], settings.filters, a.shape[1])
+        network = recogniser.train(network, images, a, settings, steps, seed, change=in_turn(changes))
+        p = p + torch.from_numpy(recogniser.predict(network, faces)).sigmoid().numpy() / TEACHERS
+    return faces, p
 
 
 def edited(context, images, a, **options):
@@ -139,4 +181,4 @@ def in_turn(changes):
 
 
 #: Those that are the same whatever the generator.
-WITHOUT_STAGES = (flipped, mixed, transformed, smoothed)
+WITHOUT_STAGES = (flipped, mixed, transformed, smoothed, distilled)

@@ -79,9 +79,13 @@ class Frame:
         self.flipped = random_doubling(self.own, np.random.default_rng(seed))
         self.device, self.seed = training.new_accelerator().device, seed
         self.judge = models.placed(judge.model, self.device)
-        self.extractors = {"classifier": lambda images: distances.classifier_features(self.judge, images, device=self.device)}
+        self.extractors = {
+            "classifier": lambda images: distances.classifier_features(self.judge, images, device=self.device)
+        }
         if distances.inception_found(weights):
-            self.extractors["inception"] = lambda images: distances.inception_features(images, weights, device=self.device)
+            self.extractors["inception"] = lambda images: distances.inception_features(
+                images, weights, device=self.device
+            )
 
     @cached_property
     def features(self):

@@ -43,6 +43,12 @@ class Context:
         return self.faces.part("train")
 
     @cached_property
+    def strangers(self):
+        """The training faces of `unlabelled` that are not among the labelled ones, uint8 (n, 3, S, S)."""
+        pool = self.unlabelled.part("train")
+        return pool.images[~np.isin(pool.files, self.train.files)]
+
+    @cached_property
     def trained_autoencoder(self):
         """The autoencoder as a Trained stage."""
         return stages.autoencoder(self.run, self.faces if self.unlabelled is None else self.unlabelled)

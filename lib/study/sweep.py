@@ -65,8 +65,7 @@ def pseudo_labels(context, rng, times=None):
     Each attribute gets as many positives, the surest ones, as it has among the labelled faces: cut at one half, rare
     attributes would hardly occur.
     """
-    pool = context.unlabelled.part("train")
-    images = pool.images[~np.isin(pool.files, context.train.files)]
+    images = context.strangers
     if times is not None:
         wanted = min(training_sets.extra(context, times), len(images))
         images = images[np.sort(rng.choice(len(images), size=wanted, replace=False))]

@@ -37,6 +37,7 @@ SIZES = (500, 1_000, 2_000, 8_000, 16_000)
 FLIPPED = Change(batches.flipped)
 MIXUP = Change(batches.mixed, {"how": "mixup"}, {"alpha": (0.2, 1.0)}, "mixup")
 CUTMIX = Change(batches.mixed, {"how": "cutmix"}, {"alpha": (0.2, 1.0)}, "CutMix")
+DISTILLED = Change(batches.distilled, {"edits": False}, {"share": (0.75, 0.5)})
 SMOOTHED = Change(batches.smoothed, {}, {"amount": (0.1, 0.05)}, "label smoothing")
 TRIVIAL, RANDOM, ERASED = (
     Change(batches.transformed, {"name": short}, name=name)
@@ -86,6 +87,12 @@ TABLE = [
         sweep.pseudo_labels,
         changes=(editing(), FLIPPED),
         tried={"times": (2, 5)},
+    ),  # fmt: skip
+    Arm("distillation", "rivals", changes=(DISTILLED, FLIPPED)),
+    Arm(
+        "difference editing, distilled",
+        "past the paper",
+        changes=(replace(DISTILLED, options={"edits": True}), FLIPPED),
     ),  # fmt: skip
     Arm("pretrained Encoder", "rivals", start=sweep.pretrained_encoder, changes=(FLIPPED,)),
     Arm("fresh Encoder", "rivals", start=sweep.fresh_encoder, changes=(FLIPPED,)),
