@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import table1
 from lib import config, data, stages
+from lib.attributes import CELEBA
 from lib.baselines import attgan, dcgan, icgan, relgan, stargan
 from lib.study import comparison
 
@@ -81,6 +82,18 @@ def test_seconds_until_take_each_stage_at_its_price():
     stages_of_it = [{"images_trained": 10, "seconds": 20.0}, {"images_trained": 5, "seconds": 50.0}]
     assert [table1.seconds_until(images, stages_of_it) for images in (4, 10, 12)] == [8, 20, 40]
     assert np.isnan(table1.seconds_until(np.nan, stages_of_it))
+
+
+def test_reference_trains_every_system_with_as_many_operations_as_ours():
+    profile = config.PROFILES["reference"]
+
+    def operations(names):
+        loops = [table1.Endless(name, profile, CELEBA, most=4) for name in names]
+        return sum(loop.gflop() * loop.trained_images(profile.data.train) for loop in loops)
+
+    ours = operations(table1.OURS)
+    for system in table1.SYSTEMS:
+        assert operations(table1.phases(system, profile)) == pytest.approx(ours, rel=0.04), system
 
 
 def test_a_system_alone_is_measured_without_references(run, tmp_path, monkeypatch):

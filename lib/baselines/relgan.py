@@ -51,7 +51,7 @@ PROFILES = {
         learning_rate=1e-3,
     ),
     "reference": RelGANConfig(
-        weight_matching=10.0, weight_gradient_penalty=10.0, epochs=2.44, batch_size=16, learning_rate=2e-4
+        weight_matching=10.0, weight_gradient_penalty=10.0, epochs=2.5, batch_size=16, learning_rate=2e-4
     ),
     "paper": RelGANConfig(),
 }

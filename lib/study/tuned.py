@@ -32,6 +32,7 @@ from lib.study.selection import Choosing
 SETTING = "tuned on validation"  # column `setting` of its tables
 FLIP, YARDSTICK = "flip", sweep.YARDSTICK  # the arm that others are compared with, and the one that shows what is there
 STACKED = "cheap stack"  # every cheap remedy that validation keeps
+DISTILLATION = "distillation"  # what unlabelled faces are worth without edits
 SIZES = (500, 1_000, 2_000, 8_000, 16_000)
 
 FLIPPED = Change(batches.flipped)
@@ -88,7 +89,7 @@ TABLE = [
         changes=(editing(), FLIPPED),
         tried={"times": (2, 5)},
     ),  # fmt: skip
-    Arm("distillation", "rivals", changes=(DISTILLED, FLIPPED)),
+    Arm(DISTILLATION, "rivals", changes=(DISTILLED, FLIPPED)),
     Arm(
         "difference editing, distilled",
         "past the paper",
@@ -218,8 +219,9 @@ if __name__ == "__main__":
     for study in studies(course, options.sizes, options.arms, options.seeds):
         study.table()
         study.intervals(over=None)
-        if STACKED in study.arms:
-            study.intervals(STACKED)
+        for rival in (STACKED, DISTILLATION):
+            if rival in study.arms:
+                study.intervals(rival)
         print(study.intervals(FLIP).query("metric == 'balanced_accuracy_tuned'").to_string(index=False))
         if YARDSTICK in study.arms and study.shares()["mean"].isna().all():
             print(f"no verdict: with {study.n:,} labelled faces it is not certain that as many real ones again gain")
