@@ -45,13 +45,21 @@ PROFILES = {
         blocks=2,
         critic_filters=12,
         weight_matching=10.0,
+        weight_cycle=30.0,
+        weight_self=30.0,
         weight_gradient_penalty=10.0,
         epochs=1,
         batch_size=16,
         learning_rate=1e-3,
     ),
     "reference": RelGANConfig(
-        weight_matching=10.0, weight_gradient_penalty=10.0, epochs=2.5, batch_size=16, learning_rate=2e-4
+        weight_matching=10.0,
+        weight_cycle=30.0,
+        weight_self=30.0,
+        weight_gradient_penalty=10.0,
+        epochs=2.5,
+        batch_size=16,
+        learning_rate=2e-4,
     ),
     "paper": RelGANConfig(),
 }
