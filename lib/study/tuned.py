@@ -39,6 +39,7 @@ FLIPPED = Change(batches.flipped)
 MIXUP = Change(batches.mixed, {"how": "mixup"}, {"alpha": (0.2, 1.0)}, "mixup")
 CUTMIX = Change(batches.mixed, {"how": "cutmix"}, {"alpha": (0.2, 1.0)}, "CutMix")
 DISTILLED = Change(batches.distilled, {"edits": False}, {"share": (0.75, 0.5)})
+TAUGHT_BY_EDITS = replace(DISTILLED, options={"edits": True})
 SMOOTHED = Change(batches.smoothed, {}, {"amount": (0.1, 0.05)}, "label smoothing")
 TRIVIAL, RANDOM, ERASED = (
     Change(batches.transformed, {"name": short}, name=name)
@@ -90,11 +91,8 @@ TABLE = [
         tried={"times": (2, 5)},
     ),  # fmt: skip
     Arm(DISTILLATION, "rivals", changes=(DISTILLED, FLIPPED)),
-    Arm(
-        "difference editing, distilled",
-        "past the paper",
-        changes=(replace(DISTILLED, options={"edits": True}), FLIPPED),
-    ),  # fmt: skip
+    Arm("difference editing, distilled", "past the paper", changes=(TAUGHT_BY_EDITS, FLIPPED)),
+    Arm("difference editing, distilled, mixup", "past the paper", changes=(TAUGHT_BY_EDITS, FLIPPED, MIXUP)),
     Arm("pretrained Encoder", "rivals", start=sweep.pretrained_encoder, changes=(FLIPPED,)),
     Arm("fresh Encoder", "rivals", start=sweep.fresh_encoder, changes=(FLIPPED,)),
     Arm(
