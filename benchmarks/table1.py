@@ -226,9 +226,9 @@ def seconds_until(images, stages_of_it):
 def until_obeying(run):
     """Images until the judge was obeyed: level -> system -> mean over the seeds, NaN if one of them did not obey."""
     path = run.folder / "results" / "table1.csv"
-    if not path.exists():
+    if not path.exists() or "watched" not in (table := pd.read_csv(path)):  # references alone
         return {}
-    table = pd.read_csv(path).query("watched == True").replace({comparison.OURS: "ours, Φ"}).groupby("system")
+    table = table.query("watched == True").replace({comparison.OURS: "ours, Φ"}).groupby("system")
     means = {f"{level:.2f}": table[f"images_until_{level:.2f}"] for level in OBEYS}
     return {level: images.agg(lambda seeds: seeds.mean(skipna=False)).to_dict() for level, images in means.items()}
 

@@ -78,6 +78,11 @@ def cost_of_discriminator():
     return table1.cost.parameters(icgan.new_discriminator(settings))
 
 
+def test_references_alone_obey_nobody(run):
+    table1.keep("table1", run, {"system": "real faces"} | run.recipe())
+    assert table1.until_obeying(run) == {}
+
+
 def test_seconds_until_take_each_stage_at_its_price():
     stages_of_it = [{"images_trained": 10, "seconds": 20.0}, {"images_trained": 5, "seconds": 50.0}]
     assert [table1.seconds_until(images, stages_of_it) for images in (4, 10, 12)] == [8, 20, 40]
