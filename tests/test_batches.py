@@ -223,7 +223,7 @@ def others(context):
 def test_the_last_faces_of_a_batch_are_strangers_labelled_by_teachers(others, monkeypatch):
     faces, p = others.strangers, np.linspace(0, 1, 24 * 5, dtype=np.float32).reshape(24, 5)
     assert len(faces) == 24
-    monkeypatch.setattr(batches, "soft_labels", lambda context, edits: (faces, p))
+    monkeypatch.setattr(batches, "soft_labels", lambda context, edits, taught: (faces, p))
     x, b, rows = batch_of(others)
     torch.manual_seed(0)
     changed, labels = made(batches.distilled, others, share=0.75)(x, b, rows, 0.5)
@@ -239,7 +239,7 @@ def test_teachers_learn_from_labelled_faces_alone_and_their_probabilities_are_av
 
     def spy(model, images, a, settings, steps, seed, change):
         assert np.array_equal(images, others.train.images) and np.array_equal(a, others.train.attributes)
-        assert settings.falling and steps == 2
+        assert settings.falling and steps == 1
         taught.append((seed, change))
         return train(model, images, a, settings, steps, seed, change=change)
 
@@ -253,13 +253,13 @@ def test_teachers_learn_from_labelled_faces_alone_and_their_probabilities_are_av
     monkeypatch.setattr(batches.recogniser, "predict", lambda model, images: next(given))
     monkeypatch.setattr(batches, "edited", edited)
     before = torch.random.get_rng_state()
-    faces, p = batches.soft_labels(others, edits)
+    faces, p = batches.soft_labels(others, edits, 0.5)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert np.array_equal(faces, others.strangers)
     np.testing.assert_allclose(p, (1 / (1 + np.exp(-logits))).mean(0), rtol=1e-5)
     assert [seed for seed, _ in taught] == [0, 1, 2]
     assert asked == ([{"through": "components", "until": 0.75}] if edits else [])
-    batches.soft_labels(others, edits)
+    batches.soft_labels(others, edits, 0.5)
     assert len(taught) == batches.TEACHERS  # once is enough
 
 

@@ -15,6 +15,7 @@ from test_notebooks import MACHINE_PATH, PACKAGE_HOST, dead_links, without_code
 from lib import config
 
 ROOT = Path(__file__).parent.parent
+DISTILLED = "difference editing, distilled"
 
 
 def git(*arguments):
@@ -127,20 +128,27 @@ def test_readme_shows_what_helps():
     assert [int(n.replace(",", "")) for n, _ in shown] == sorted({n for n, _ in rows.index})
     for n, cells in shown:
         of = rows.loc[int(n.replace(",", ""))]
-        arms = ("mixup", "difference editing, components", "difference editing", "more real faces")
-        expected = [gain(of.loc[arm]) for arm in arms]
-        assert set(of.loc[list(arms), "seeds"]) == {5}  # as the text says
+        arms = ("mixup", "distillation", "difference editing, components", DISTILLED, "more real faces")
+        expected = [gain(of.loc[arm]) if arm in of.index else "" for arm in arms]
+        assert set(of.loc[of.index.intersection([*arms, "difference editing"]), "seeds"]) == {5}  # as the text says
         assert [cell.strip() for cell in cells.split("|")] == [f"{100 * of.loc['flip', 'mean']:.1f}", *expected]
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"mixup on top it gains {gain(rows.loc[(500, 'difference editing, mixup')])}." in text
+    assert f"on top of difference editing makes {gain(rows.loc[(500, 'difference editing, mixup')])}." in text
+    with_decoder = ", ".join(gain(rows.loc[(n, "difference editing")]) for n in (500, 1_000, 2_000))
+    assert f"in place of components it gains {with_decoder}." in text
     sweeps = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv").query("data == 'faces64'")
     stacked = sweeps.query("over == 'cheap stack' and metric == 'balanced_accuracy_tuned' and n_train == 1000")
     assert f"adds {gain(stacked.set_index('arm').loc['difference editing, cheap stack'])}, which" in text
     shares = sweeps.query("metric == \"share of the yardstick's gain\" and setting == 'tuned on validation'")
-    for row in shares[shares["arm"] == "difference editing, components"].itertuples():
+    for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED])].itertuples():
         assert (
             f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
         )
+
+
+    over = sweeps.query("over == 'distillation' and metric == 'balanced_accuracy_tuned'").set_index("arm").loc[[DISTILLED]]
+    for n, row in zip(over["n_train"], over.iloc, strict=True):
+        assert f"{gain(row)} with {n:,}" in text
 
 
 def test_readme_shows_what_groups_gain():

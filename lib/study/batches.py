@@ -57,10 +57,10 @@ def smoothed(context, images, a, amount=0.1):
     return lambda x, b, rows, progress: (x, b + amount * (0.5 - b))
 
 
-def distilled(context, images, a, edits=False, share=0.75):
+def distilled(context, images, a, edits=False, share=0.75, taught=1.0):
     """The last `share` of every batch are unlabelled faces, labelled by what teachers think of them (`soft_labels`):
     distillation (Hinton et al., 2015) through faces that the teachers have not met (Xie et al., 2020)."""
-    faces, p = (torch.from_numpy(array) for array in soft_labels(context, edits))
+    faces, p = (torch.from_numpy(array) for array in soft_labels(context, edits, taught))
 
     def change(x, b, rows, progress):
         kept = len(x) - round(share * len(x))
@@ -74,14 +74,15 @@ def distilled(context, images, a, edits=False, share=0.75):
 
 
 @cache  # as long as a context lives its students have the same teachers
-def soft_labels(context, edits):
+def soft_labels(context, edits, taught=1.0):
     """Faces without labels, uint8 (n, 3, S, S), and the probabilities of their attributes, float32 (n, A): the mean
-    over `TEACHERS` recognisers of mirrored labelled faces, with `edits` half of them by difference editing."""
+    over `TEACHERS` recognisers of mirrored labelled faces, with `edits` half of them by difference editing. They learn
+    for the share `taught` of the largest number of steps that the profile tries."""
     faces, (images, a) = context.strangers, (context.train.images, context.train.attributes)
     settings = replace(context.run.profile.recognition, falling=True)
     if len(faces) == 0:
         raise training_sets.Unavailable("every face has labels")
-    steps = max(settings.tried)
+    steps = round(taught * max(settings.tried))
     changes = [flipped(context, images, a)]
     if edits:
         changes = [edited(context, images, a, through="components", until=0.75), *changes]

@@ -39,7 +39,8 @@ FLIPPED = Change(batches.flipped)
 MIXUP = Change(batches.mixed, {"how": "mixup"}, {"alpha": (0.2, 1.0)}, "mixup")
 CUTMIX = Change(batches.mixed, {"how": "cutmix"}, {"alpha": (0.2, 1.0)}, "CutMix")
 DISTILLED = Change(batches.distilled, {"edits": False}, {"share": (0.75, 0.5)})
-TAUGHT_BY_EDITS = replace(DISTILLED, options={"edits": True})
+TAUGHT_BY_EDITS = replace(DISTILLED, options={"edits": True})  # which carries a teacher to the largest number of steps
+TAUGHT_BY_FACES = replace(DISTILLED, tried={"taught": (2 / 3, 1.0)} | DISTILLED.tried)
 SMOOTHED = Change(batches.smoothed, {}, {"amount": (0.1, 0.05)}, "label smoothing")
 TRIVIAL, RANDOM, ERASED = (
     Change(batches.transformed, {"name": short}, name=name)
@@ -90,7 +91,7 @@ TABLE = [
         changes=(editing(), FLIPPED),
         tried={"times": (2, 5)},
     ),  # fmt: skip
-    Arm(DISTILLATION, "rivals", changes=(DISTILLED, FLIPPED)),
+    Arm(DISTILLATION, "rivals", changes=(TAUGHT_BY_FACES, FLIPPED)),
     Arm("difference editing, distilled", "past the paper", changes=(TAUGHT_BY_EDITS, FLIPPED)),
     Arm("difference editing, distilled, mixup", "past the paper", changes=(TAUGHT_BY_EDITS, FLIPPED, MIXUP)),
     Arm("pretrained Encoder", "rivals", start=sweep.pretrained_encoder, changes=(FLIPPED,)),
