@@ -140,13 +140,14 @@ def test_readme_shows_what_helps():
     stacked = sweeps.query("over == 'cheap stack' and metric == 'balanced_accuracy_tuned' and n_train == 1000")
     assert f"adds {gain(stacked.set_index('arm').loc['difference editing, cheap stack'])}, which" in text
     shares = sweeps.query("metric == \"share of the yardstick's gain\" and setting == 'tuned on validation'")
-    for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED])].itertuples():
+    for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED, "distillation"])].itertuples():
         assert (
             f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
         )
 
-
-    over = sweeps.query("over == 'distillation' and metric == 'balanced_accuracy_tuned'").set_index("arm").loc[[DISTILLED]]
+    over = (
+        sweeps.query("over == 'distillation' and metric == 'balanced_accuracy_tuned'").set_index("arm").loc[[DISTILLED]]
+    )
     for n, row in zip(over["n_train"], over.iloc, strict=True):
         assert f"{gain(row)} with {n:,}" in text
 

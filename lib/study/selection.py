@@ -76,5 +76,7 @@ class Choosing(Networks):
             if option == "on":
                 words.append(f"{'with' if options['on'] else 'no'} {arm.changes[where].name}")
             elif options.get("on", True):
-                words.append(f"{option} {getattr(options[option], '__name__', options[option])}")
+                value = options[option]
+                value = round(value, 2) if isinstance(value, float) else getattr(value, "__name__", value)
+                words.append(f"{option} {value}")
         return ", ".join([f"{arm.steps} steps", *words])
