@@ -74,6 +74,14 @@ def test_quality_names_its_features_and_counts_different_faces(frame):
     assert frame.quality(frame.train.images[:20])["nearest"] == pytest.approx(0, abs=1e-6)
 
 
+def test_features_are_taken_where_faces_are_made(frame, monkeypatch):
+    asked = []
+    monkeypatch.setattr(comparison.distances, "classifier_features", lambda judge, images, device: asked.append(device))
+    frame.device = torch.device("meta")  # stands for a GPU
+    frame.extractors["classifier"](frame.real.images)
+    assert asked == [frame.device]
+
+
 def test_fid_is_there_when_the_weights_are(frame):
     frame.extractors["inception"] = lambda images: images.reshape(len(images), -1)[:, ::99].astype(float)
     row = frame.quality(frame.sources.images)

@@ -73,12 +73,12 @@ def distilled(context, images, a, edits=False, share=0.75, taught=1.0):
     return change
 
 
-@cache  # as long as a context lives its students have the same teachers
+@cache  # all students of a context have the same teachers; like the context's own caches it keeps the context alive
 def soft_labels(context, edits, taught=1.0):
     """Faces without labels, uint8 (n, 3, S, S), and the probabilities of their attributes, float32 (n, A): the mean
     over `TEACHERS` recognisers of mirrored labelled faces, with `edits` half of them by difference editing. They learn
     for the share `taught` of the largest number of steps that the profile tries."""
-    faces, (images, a) = context.strangers, (context.train.images, context.train.attributes)
+    faces, images, a = context.strangers, context.train.images, context.train.attributes
     settings = replace(context.run.profile.recognition, falling=True)
     if len(faces) == 0:
         raise training_sets.Unavailable("every face has labels")

@@ -30,7 +30,8 @@ def ours_editing(run, faces, **changes):
     phi = stages.mapping(run, faces, **changes).model
 
     def generate(b, x, source):
-        autoencoder.to(b.device), phi.to(b.device)
+        for network in (autoencoder, phi):
+            network.to(b.device)
         return autoencoder.decoder(autoencoder.encoder(x) + phi(b) - phi(source))
 
     return generate
