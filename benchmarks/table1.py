@@ -2,10 +2,14 @@
 
     python benchmarks/table1.py --profile laptop --data toy --seeds 0 1 2
     python benchmarks/table1.py --profile laptop --data toy --systems IcGAN     # a row more, and no cost
+    python benchmarks/table1.py --profile laptop --data toy --seeds 0 --equal-compute
 
 Trains what is missing into the run's folder, seed by seed, and may be stopped and started again at any time. The seed
 is that of the compared systems and of our Φ; encoder, decoder and classifier are those of seed 0 for all of ours. While
 a system trains, the judge looks at it now and then without disturbing it: so we know after how many images it obeyed.
+
+A profile trains every system for some minutes. With --equal-compute the compared ones train as long as our three stages
+take together, counted in operations; their rows are named "StarGAN, equal compute".
 """
 
 import argparse
@@ -29,42 +33,55 @@ LOOKS, LOOKED_AT = 20, 250  # how often the judge looks at a system in training,
 OBEYS = (0.60, 0.70)  # balanced accuracies of the judge's answers against the labels asked for; a constant one's is 0.5
 REPETITIONS = 15  # of a timed turn
 OURS = {"ours, autoencoder": "autoencoder", "ours, classifier": "classifier", "ours, Φ": "mapping"}
+EQUAL = ", equal compute"  # what follows the name of a system that trained with as many operations as all of ours
 
 
 # --- Quality and obedience --------------------------------------------------------------------------------------------
 
 
-def table1(run, faces, seed, systems=None):
+def table1(run, faces, seed, systems=None, equal=False):
     """A row per reference and per generator, or for the generators `systems` alone, each in table1.csv as soon as it is
-    there. References come with ours."""
+    there. References come with ours. With `equal` the compared systems train with as many operations as ours."""
     judge = oracle.oracle(run, faces)
     frame = comparison.Frame(run, faces, judge)
     recipe = run.recipe(n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name)
     references = comparison.references(run, faces) if comparison.OURS in (systems or comparison.GENERATORS) else {}
     for name, (generate, own) in references.items():
         keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
+    setting = run.profile, faces.names, len(frame.train)
     for name in systems or comparison.GENERATORS:
-        obtain = comparison.GENERATORS[name]
+        obtain, changes, tflop = comparison.GENERATORS[name], {"seed": seed}, operations(*setting, name)
+        if equal:
+            epochs = SYSTEMS[name].module.PROFILES[run.profile.name].epochs
+            changes["epochs"] = round(epochs * operations(*setting, comparison.OURS) / tflop, 1)
+            tflop *= changes["epochs"] / epochs
         with watched(run, faces, frame, name):
-            trained = last_stage(run, faces, name, seed)
+            trained = last_stage(run, faces, name, **changes)
         if "obedience" not in trained.log:
             print(f"{name}: trained before and unwatched, so nobody knows how soon it obeyed; delete {trained.folder} "
                   "to have it trained again")  # fmt: skip
         made = checkpoints.describe(trained.folder)["recipe"]
-        row = {"system": name} | frame.row(obtain(run, faces, seed=seed)) | {
+        row = {"system": name + equal * EQUAL} | frame.row(obtain(run, faces, **changes)) | {
             "images_trained": made["steps"] * trained.config.batch_size, "stage": trained.folder.name,
-            "watched": "obedience" in trained.log,
+            "watched": "obedience" in trained.log, "tflop": tflop,
         }  # fmt: skip
         row |= {f"images_until_{level:.2f}": images_until(trained, level) for level in OBEYS}
         keep("table1", run, row | recipe | {"seed": seed})
 
 
-def last_stage(run, faces, name, seed):
-    """The last stage of a generator, trained if need be."""
+def last_stage(run, faces, name, **changes):
+    """The last stage of a generator, trained if need be; `changes` replace fields of its config."""
     if name in SYSTEMS:
-        return SYSTEMS[name].obtain(run, faces, seed=seed)
-    changes = {"weight_perceptual": 0.0} if name == comparison.NO_PERCEPTUAL else {}
-    return stages.mapping(run, faces, seed=seed, **changes)
+        return SYSTEMS[name].obtain(run, faces, **changes)
+    changes |= {"weight_perceptual": 0.0} if name == comparison.NO_PERCEPTUAL else {}
+    return stages.mapping(run, faces, **changes)
+
+
+def operations(profile, attributes, n, name):
+    """Of the whole training of a generator on `n` faces, all its stages together, in TFLOP."""
+    trainings = phases(name, profile) if name in SYSTEMS else OURS
+    loops = [Endless(training, profile, attributes, most=4) for training in trainings]
+    return sum(loop.gflop() * loop.trained_images(n) for loop in loops) / 1e3
 
 
 def watched(run, faces, frame, name):
@@ -265,10 +282,13 @@ if __name__ == "__main__":
     parser.add_argument("--data")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the cost alone")
     parser.add_argument("--systems", nargs="+", choices=list(comparison.GENERATORS), help="these alone, without cost")
+    parser.add_argument("--equal-compute", action="store_true", help="compared systems, with as many operations as ours")
     options = parser.parse_args()
+    if options.equal_compute:
+        options.systems = [name for name in options.systems or SYSTEMS if name in SYSTEMS]
     course = config.start(options.profile, options.data)
     people = data.load(course)
     for one in options.seeds:
-        table1(course, people, one, options.systems)
+        table1(course, people, one, options.systems, options.equal_compute)
     if not options.systems:
         cost_table(course, people)

@@ -91,20 +91,31 @@ def test_seconds_until_take_each_stage_at_its_price():
 
 def test_reference_trains_every_system_with_as_many_operations_as_ours():
     profile = config.PROFILES["reference"]
-
-    def operations(names):
-        loops = [table1.Endless(name, profile, CELEBA, most=4) for name in names]
-        return sum(loop.gflop() * loop.trained_images(profile.data.train) for loop in loops)
-
-    ours = operations(table1.OURS)
+    setting = profile, CELEBA, profile.data.train
+    ours = table1.operations(*setting, comparison.OURS)
     for system in table1.SYSTEMS:
-        assert operations(table1.phases(system, profile)) == pytest.approx(ours, rel=0.04), system
+        assert table1.operations(*setting, system) == pytest.approx(ours, rel=0.04), system
 
 
 def test_a_system_alone_is_measured_without_references(run, tmp_path, monkeypatch):
     monkeypatch.setattr(table1, "RESULTS", tmp_path / "published")
     table1.table1(run, data.load(run), 0, ["IcGAN"])
     assert pd.read_csv(run.folder / "results" / "table1.csv")["system"].tolist() == ["IcGAN"]
+
+
+@pytest.mark.parametrize("system", ["IcGAN", "StarGAN"])
+def test_equal_compute_takes_as_many_operations_as_all_our_stages(run, tmp_path, monkeypatch, system):
+    monkeypatch.setattr(table1, "RESULTS", tmp_path / "published")
+    faces = data.load(run)
+    n = len(faces.part("train"))
+    table1.table1(run, faces, 0, [system], equal=True)
+    (row,) = pd.read_csv(run.folder / "results" / "table1.csv").to_dict("records")
+    ours = table1.operations(run.profile, faces.names, n, comparison.OURS)
+    its = table1.operations(run.profile, faces.names, n, system)
+    settings = table1.SYSTEMS[system].module.PROFILES["ci"]
+    steps = round(round(settings.epochs * ours / its, 1) * (n // settings.batch_size))
+    assert row["system"] == f"{system}, equal compute" and row["images_trained"] == steps * settings.batch_size
+    assert row["tflop"] == pytest.approx(ours, rel=0.05)
 
 
 def test_faces_are_made_where_the_labels_are(run):
