@@ -2,14 +2,15 @@
 
     python benchmarks/table1.py --profile laptop --data toy --seeds 0 1 2
     python benchmarks/table1.py --profile laptop --data toy --systems IcGAN     # a row more, and no cost
-    python benchmarks/table1.py --profile laptop --data toy --seeds 0 --equal-compute
+    python benchmarks/table1.py --profile laptop --data toy --seeds 0 --equal-compute --picture
 
 Trains what is missing into the run's folder, seed by seed, and may be stopped and started again at any time. The seed
 is that of the compared systems and of our Φ; encoder, decoder and classifier are those of seed 0 for all of ours. While
 a system trains, the judge looks at it now and then without disturbing it: so we know after how many images it obeyed.
 
 A profile trains every system for some minutes. With --equal-compute the compared ones train as long as our three stages
-take together, counted in operations; their rows are named "StarGAN, equal compute".
+take together, counted in operations; their rows are named "StarGAN, equal compute". --picture shows what they paint:
+notebooks/figures/equal_compute.png.
 """
 
 import argparse
@@ -24,8 +25,8 @@ from filelock import FileLock
 
 from lib import checkpoints, config, data, models, oracle, stages, training
 from lib.attributes import CELEBA, celeba_statistics
-from lib.baselines import cost, icgan
-from lib.baselines.systems import SYSTEMS
+from lib.baselines import common, cost, icgan
+from lib.baselines.systems import SYSTEMS, make
 from lib.study import comparison
 
 RESULTS = config.ROOT / "data" / "results"
@@ -34,6 +35,8 @@ OBEYS = (0.60, 0.70)  # balanced accuracies of the judge's answers against the l
 REPETITIONS = 15  # of a timed turn
 OURS = {"ours, autoencoder": "autoencoder", "ours, classifier": "classifier", "ours, Φ": "mapping"}
 EQUAL = ", equal compute"  # what follows the name of a system that trained with as many operations as all of ours
+PICTURE = config.ROOT / "notebooks" / "figures" / "equal_compute.png"
+PERSONS, SHOWN = 2, ("Eyeglasses", "Smiling", "Blond_Hair", "Male", "Young")  # in it
 
 
 # --- Quality and obedience --------------------------------------------------------------------------------------------
@@ -50,11 +53,7 @@ def table1(run, faces, seed, systems=None, equal=False):
         keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
     setting = run.profile, faces.names, len(frame.train)
     for name in systems or comparison.GENERATORS:
-        obtain, changes, tflop = comparison.GENERATORS[name], {"seed": seed}, operations(*setting, name)
-        if equal:
-            epochs = SYSTEMS[name].module.PROFILES[run.profile.name].epochs
-            changes["epochs"] = round(epochs * operations(*setting, comparison.OURS) / tflop, 1)
-            tflop *= changes["epochs"] / epochs
+        obtain, changes = comparison.GENERATORS[name], {"seed": seed} | (equal_compute(*setting, name) if equal else {})
         with watched(run, faces, frame, name):
             trained = last_stage(run, faces, name, **changes)
         if "obedience" not in trained.log:
@@ -63,7 +62,7 @@ def table1(run, faces, seed, systems=None, equal=False):
         made = checkpoints.describe(trained.folder)["recipe"]
         row = {"system": name + equal * EQUAL} | frame.row(obtain(run, faces, **changes)) | {
             "images_trained": made["steps"] * trained.config.batch_size, "stage": trained.folder.name,
-            "watched": "obedience" in trained.log, "tflop": tflop,
+            "watched": "obedience" in trained.log, "tflop": operations(*setting, name, **changes),
         }  # fmt: skip
         row |= {f"images_until_{level:.2f}": images_until(trained, level) for level in OBEYS}
         keep("table1", run, row | recipe | {"seed": seed})
@@ -77,11 +76,20 @@ def last_stage(run, faces, name, **changes):
     return stages.mapping(run, faces, **changes)
 
 
-def operations(profile, attributes, n, name):
-    """Of the whole training of a generator on `n` faces, all its stages together, in TFLOP."""
+def operations(profile, attributes, n, name, epochs=None, **_):
+    """Of the whole training of a generator on `n` faces, all its stages together, in TFLOP; a compared system may take
+    more `epochs` than the profile's."""
     trainings = phases(name, profile) if name in SYSTEMS else OURS
     loops = [Endless(training, profile, attributes, most=4) for training in trainings]
-    return sum(loop.gflop() * loop.trained_images(n) for loop in loops) / 1e3
+    tflop = sum(loop.gflop() * loop.trained_images(n) for loop in loops) / 1e3
+    return tflop * epochs / SYSTEMS[name].module.PROFILES[profile.name].epochs if epochs else tflop
+
+
+def equal_compute(profile, attributes, n, system):
+    """Change of a system's config: the epochs, to a tenth, that take as many operations as all our stages."""
+    setting = profile, attributes, n
+    share = operations(*setting, comparison.OURS) / operations(*setting, system)
+    return {"epochs": round(SYSTEMS[system].module.PROFILES[profile.name].epochs * share, 1)}
 
 
 def watched(run, faces, frame, name):
@@ -250,6 +258,29 @@ def until_obeying(run):
     return {level: images.agg(lambda seeds: seeds.mean(skipna=False)).to_dict() for level, images in means.items()}
 
 
+# --- Picture ----------------------------------------------------------------------------------------------------------
+
+
+def picture(run, faces, seed):
+    """Test faces, and what every generator paints when one label of `SHOWN` is flipped; systems of equal compute."""
+    from lib import plots  # its matplotlib may be absent where systems are only trained
+
+    test, names = faces.part("test").take(slice(0, PERSONS)), [name for name in SHOWN if name in faces.names]
+    a = np.repeat(test.attributes, 1 + len(names), axis=0)
+    b, x = a.copy(), np.repeat(test.images, 1 + len(names), axis=0)
+    for i, name in enumerate(names, start=1):
+        b[i :: 1 + len(names)] = common.flipped(test.attributes, faces.names, name)
+    rows, setting = {}, (run.profile, faces.names, len(faces.part("train")))
+    for system in (comparison.OURS, comparison.EDITING, *SYSTEMS):
+        changes = equal_compute(*setting, system) if system in SYSTEMS else {}
+        made = make(comparison.GENERATORS[system](run, faces, seed=seed, **changes), b, x, a)
+        made[:: 1 + len(names)] = test.images
+        rows[system] = made
+    titles = PERSONS * ["the face", *(name.replace("_", " ") for name in names)]
+    title = "One label flipped; every system after as many operations"
+    return plots.faces(np.concatenate(list(rows.values())), len(titles), rows, titles, title)
+
+
 # --- Tables -----------------------------------------------------------------------------------------------------------
 
 
@@ -283,12 +314,17 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the cost alone")
     parser.add_argument("--systems", nargs="+", choices=list(comparison.GENERATORS), help="these alone, without cost")
     parser.add_argument("--equal-compute", action="store_true", help="compared systems, with as many operations as ours")
+    parser.add_argument("--picture", action="store_true", help="of equal compute; drawn faces alone may be shown")
     options = parser.parse_args()
+    if options.picture and options.data != "toy":
+        parser.error("--picture shows the faces themselves, which photographs may not be: --data toy alone")
     if options.equal_compute:
         options.systems = [name for name in options.systems or SYSTEMS if name in SYSTEMS]
     course = config.start(options.profile, options.data)
     people = data.load(course)
     for one in options.seeds:
         table1(course, people, one, options.systems, options.equal_compute)
+    if options.picture:
+        picture(course, people, options.seeds[0]).savefig(PICTURE, dpi=110)
     if not options.systems:
         cost_table(course, people)

@@ -118,6 +118,25 @@ def test_equal_compute_takes_as_many_operations_as_all_our_stages(run, tmp_path,
     assert row["tflop"] == pytest.approx(ours, rel=0.05)
 
 
+def test_the_picture_shows_every_system_at_equal_compute(run):
+    faces = data.load(run)
+    axes = table1.picture(run, faces, 0).axes[0]
+    texts = {text.get_text() for text in axes.texts}
+    assert {"the face", "Blond Hair", "ours", "ours, editing", *table1.SYSTEMS} <= texts
+    assert len(axes.images) == 7 * 2 * 6  # rows, persons, the face and five flips
+    shown = [image.get_array() for image in axes.images]
+    assert np.array_equal(shown[0], faces.part("test").images[0].transpose(1, 2, 0))
+    settings = run.profile, faces.names, len(faces.part("train"))
+    longer = table1.equal_compute(*settings, "AttGAN")
+    generate = table1.comparison.GENERATORS["AttGAN"](run, faces, seed=0, **longer)
+    person = faces.part("test").take(slice(0, 1))
+    b = table1.common.flipped(person.attributes, faces.names, "Eyeglasses")
+    made = table1.make(generate, b, person.images, person.attributes)
+    of_attgan = [text.get_text() for text in axes.texts if text.get_text() in {"ours", "ours, editing", *table1.SYSTEMS}]
+    row = of_attgan.index("AttGAN") * 12
+    assert np.array_equal(shown[row + 1], made[0].transpose(1, 2, 0))
+
+
 def test_faces_are_made_where_the_labels_are(run):
     """On a GPU too: torch's device "meta" stands for one, as it is none that networks are loaded to."""
     faces = data.load(run)
