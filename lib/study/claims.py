@@ -133,7 +133,7 @@ TABLE_3 = {"none": 92.6, "doubling": 94.6, OURS: 95.5}
 TABLE_4 = {OURS: 91.1, "balancing, 2 rounds": 91.7, "balancing, 3 rounds": 91.3}
 FID = "FID is defined on Inception's features of faces at the paper's size, and the paper tells neither set nor count"
 TOO_FAR = "no pictures are so far away here: one mean face for all labels is only a few times as far as ours"
-SPEED = "depends on the machine and on the length of training, and leaves out the pre-trained stages"
+SPEED = "depends on machine and length of training, and the paper does not say whether pretrained stages are counted"
 
 CLAIMS = [
     Claim("Fig. 1", "faces with Attractive, No_Beard and Young", 71_000, label("triple 1"), as_value),
