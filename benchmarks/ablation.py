@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from lib import config, data, losses, metrics, oracle, plots, stages
+from lib import checkpoints, config, data, losses, metrics, oracle, plots, stages
 from lib.augmentation import generate
 from lib.study import comparison
 
@@ -139,7 +139,8 @@ def table(run, faces, variants, seeds):
             )
             stale = (done["variant"] == name) & (done["seed"] == seed)
             done = pd.concat([done[~stale], pd.DataFrame([row])], ignore_index=True)
-            done.to_csv(RESULTS, index=False, float_format="%.5g")
+            with checkpoints.atomic(RESULTS) as path:
+                done.to_csv(path, index=False, float_format="%.5g")
     return done
 
 
@@ -160,6 +161,8 @@ def main(arguments=None):
     parser.add_argument("--variants", nargs="+", metavar="VARIANT", default=list(VARIANTS), choices=VARIANTS)
     options = parser.parse_args(arguments)
     run = config.start(options.profile, "toy")
+    if run.source != "toy":  # the environment decides
+        parser.error("its picture shows the faces themselves, which photographs may not be: unset COURSE_DATA")
     faces = data.load(run)
     variants = {name: VARIANTS[name] for name in options.variants}
     rows = table(run, faces, variants, options.seeds)

@@ -17,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks.obedience import answers
-from lib import config, data, losses, oracle, stages
+from lib import checkpoints, config, data, losses, oracle, stages
 from lib.study import recogniser
 
 RESULTS = config.ROOT / "data" / "results" / "bottleneck.csv"
@@ -64,7 +64,8 @@ def measure(run, faces, variants, seeds):
         )  # fmt: skip
         stale = (done["variant"] == name) & (done["seed"] == seed)
         done = pd.concat([done[~stale], table.assign(variant=name, **recipe)], ignore_index=True)
-        done.to_csv(RESULTS, index=False, float_format="%.5g")
+        with checkpoints.atomic(RESULTS) as path:
+            done.to_csv(path, index=False, float_format="%.5g")
     return done
 
 
@@ -85,6 +86,8 @@ def main(arguments=None):
     parser.add_argument("--variants", nargs="+", metavar="VARIANT", default=list(VARIANTS), choices=VARIANTS)
     options = parser.parse_args(arguments)
     run = config.start(options.profile, "toy")
+    if run.source != "toy":  # the environment decides
+        parser.error("its picture shows the faces themselves, which photographs may not be: unset COURSE_DATA")
     faces = data.load(run)
     variants = {name: VARIANTS[name] for name in options.variants}
     rows = measure(run, faces, variants, options.seeds).query("attribute == 'all'")

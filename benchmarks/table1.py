@@ -206,7 +206,7 @@ def cost_table(run, faces):
             started = time.perf_counter()
             loop.turn()
             seconds[name].append((time.perf_counter() - started) / loop.images)
-    rates, until, n_train = cost.machine_rate("cpu"), until_obeying(run), len(faces.part("train"))
+    until, n_train = until_obeying(run), len(faces.part("train"))
     rows = {}
     for name, loop in loops.items():
         low, middle, high = np.quantile(seconds[name], (0.25, 0.5, 0.75))
@@ -233,7 +233,7 @@ def cost_table(run, faces):
             rows[system][f"seconds_until_{level}"] = seconds_until(obeyed.get(system, np.nan), [rows[n] for n in names])
     recipe = run.recipe(
         n_train=n_train, size=faces.size, attributes=len(faces.names), repetitions=REPETITIONS,
-        threads=torch.get_num_threads(), torch=torch.__version__, convolution_gflop_per_second=rates["convolution"],
+        threads=torch.get_num_threads(), torch=torch.__version__,
     )  # fmt: skip
     for name, row in rows.items():
         keep("cost", run, {"system": name} | row | recipe)
@@ -313,18 +313,20 @@ if __name__ == "__main__":
     parser.add_argument("--data")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the cost alone")
     parser.add_argument("--systems", nargs="+", choices=list(comparison.GENERATORS), help="these alone, without cost")
-    parser.add_argument("--equal-compute", action="store_true", help="compared systems, with as many operations as ours")
+    parser.add_argument("--equal-compute", action="store_true", help="compared systems, for as many operations as ours")
     parser.add_argument("--picture", action="store_true", help="of equal compute; drawn faces alone may be shown")
     options = parser.parse_args()
-    if options.picture and options.data != "toy":
-        parser.error("--picture shows the faces themselves, which photographs may not be: --data toy alone")
     if options.equal_compute:
-        options.systems = [name for name in options.systems or SYSTEMS if name in SYSTEMS]
+        options.systems = options.systems or list(SYSTEMS)
+        if ours := set(options.systems) - set(SYSTEMS):
+            parser.error(f"--equal-compute is for compared systems, not for {', '.join(sorted(ours))}")
     course = config.start(options.profile, options.data)
+    if options.picture and course.source != "toy":
+        parser.error("--picture shows the faces themselves, which photographs may not be: drawn faces alone")
     people = data.load(course)
     for one in options.seeds:
         table1(course, people, one, options.systems, options.equal_compute)
     if options.picture:
-        picture(course, people, options.seeds[0]).savefig(PICTURE, dpi=110)
+        picture(course, people, course.seed).savefig(PICTURE, dpi=110)
     if not options.systems:
         cost_table(course, people)

@@ -14,39 +14,26 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as functional
-from torch import nn
 from tqdm.auto import trange
 
-from lib import toyfaces
+from lib import metrics, oracle, toyfaces
 from lib.attributes import CELEBA, celeba_statistics
 from lib.config import commit
+from lib.data import to_float
 
 RESULTS = Path(__file__).parent.parent / "data" / "results" / "toyfaces.csv"
 SIZE, SEED, STEPS, BATCH, LEARNING_RATE, TEST = 64, 0, 1500, 100, 5e-3, 2000
 ADJUSTMENT = 1.5  # weight of the log odds
 
 
-def network():
-    """Four convolutions of stride 2, and a linear layer: 64 to 4 pixels, 3 to 128 channels."""
-    layers = []
-    for before, after in ((3, 32), (32, 64), (64, 128), (128, 128)):
-        layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-    head = nn.Linear(128 * (SIZE // 16) ** 2, len(CELEBA))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), head).to(memory_format=torch.channels_last)
-
-
-def scaled(images):
-    return torch.from_numpy(images).float() / 127.5 - 1
-
-
 def train(images, a):
-    """A network trained with AdamW and one cycle of the learning rate.
+    """An oracle's network trained with AdamW and one cycle of the learning rate.
 
     Logit adjustment (Menon et al., ICLR 2021, Eq. 10): the log odds of an attribute are added in training and left away
     in use, so that a rare attribute is not denied for being rare.
     """
     torch.manual_seed(SEED)
-    net = network()
+    net = oracle.Oracle(SIZE, filters=32, attributes=len(CELEBA)).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
     rng, order, target = np.random.default_rng(SEED), np.empty(0, dtype=int), torch.from_numpy(a).float()
@@ -55,7 +42,7 @@ def train(images, a):
         if len(order) < BATCH:
             order = rng.permutation(len(a))
         batch, order = order[:BATCH], order[BATCH:]
-        logits = net(scaled(images[batch])) + ADJUSTMENT * odds
+        logits = net(to_float(images[batch])) + ADJUSTMENT * odds
         loss = functional.binary_cross_entropy_with_logits(logits, target[batch])
         optimizer.zero_grad()
         loss.backward()
@@ -67,8 +54,8 @@ def train(images, a):
 @torch.inference_mode()
 def balanced_accuracy(net, images, a):
     """Mean of the hit rates among faces with and without each attribute, (40,), at probability 1/2."""
-    said = np.concatenate([(net(scaled(images[i : i + 500])) > 0).numpy() for i in range(0, len(a), 500)])
-    return ((said & a).sum(0) / a.sum(0) + (~said & ~a).sum(0) / (~a).sum(0)) / 2
+    logits = np.concatenate([net(to_float(images[i : i + 500])).numpy() for i in range(0, len(a), 500)])
+    return metrics.per_attribute(a, logits)["balanced_accuracy"]
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Profiles: every size and every number of steps, in one place; the only reader of the environment.
+"""Profiles: every size and every number of steps, in one place; and what the environment says.
 
 COURSE_PROFILE  ci | laptop (default) | reference | paper
 COURSE_DATA     toy (default) or a folder of faces (see lib/data.py for the layouts)

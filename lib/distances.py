@@ -5,7 +5,6 @@ number of faces and its floor: the same distance between two sets of real faces.
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -25,36 +24,6 @@ except ImportError:  # a bare machine with a GPU: all distances but FID work the
 
 FEWEST = 4  # faces of a set: for 3 nearest neighbours of a face, and for a subset of two
 INCEPTION_SHA256 = "6726825d"  # first digits, as in the name of the file
-
-
-@dataclass
-class FeatureStatistics:
-    """Mean and covariance of features that come in batches of any size, in float64 (Chan et al., 1979)."""
-
-    n: int = 0
-    mean: np.ndarray | float = 0.0
-    scatter: np.ndarray | float = 0.0  # sum of (f - mean)(f - mean)^T
-
-    def update(self, features):
-        """Add a batch (B, F)."""
-        features = np.asarray(features, dtype=np.float64)
-        mean = features.mean(axis=0)
-        centred = features - mean
-        return self.merge(FeatureStatistics(len(features), mean, centred.T @ centred))
-
-    def merge(self, other):
-        """Add what `other` has seen."""
-        n = self.n + other.n
-        shift = other.mean - self.mean
-        self.mean = self.mean + shift * (other.n / n)
-        self.scatter = self.scatter + other.scatter + np.multiply.outer(shift, shift) * (self.n * other.n / n)
-        self.n = n
-        return self
-
-    @property
-    def covariance(self):
-        """(F, F), the unbiased estimate."""
-        return self.scatter / (self.n - 1)
 
 
 def frechet_distance(mean_1, covariance_1, mean_2, covariance_2):
@@ -176,8 +145,8 @@ def compare(real, generated, extractor, rng):
         raise ValueError(
             f"{len(real)} real and {len(generated)} generated faces: distances need at least {FEWEST} of each"
         )
-    statistics = [FeatureStatistics().update(features) for features in (real, generated)]
-    frechet = frechet_distance(*(value for s in statistics for value in (s.mean, s.covariance)))
+    sets = (np.asarray(features, dtype=np.float64) for features in (real, generated))
+    frechet = frechet_distance(*(value for f in sets for value in (f.mean(axis=0), np.cov(f, rowvar=False))))
     kernel, spread = kernel_distance(real, generated, rng)
     precision, recall = precision_recall(real, generated)
     names = ("fid", "kid") if extractor == "inception" else (f"frechet_{extractor}", f"kernel_{extractor}")

@@ -1,7 +1,6 @@
 """Looks over machine, installation and data. Imports the standard library only at the top: the rest may be broken."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -86,16 +85,20 @@ def install(installed):
 
 
 def packages():
+    from packaging.requirements import Requirement
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    missing = []
-    for requirement in project["dependencies"] + project["optional-dependencies"]["test"]:
-        name = re.match(r"[\w.-]+", requirement).group()
+    wanting = []
+    for needed in map(Requirement, project["dependencies"] + project["optional-dependencies"]["test"]):
         try:
-            metadata.version(name)
+            version = metadata.version(needed.name)
         except metadata.PackageNotFoundError:
-            missing.append(name)
-    if missing:
-        raise Finding(f"missing: {', '.join(missing)}", INSTALL)
+            wanting.append(f"{needed.name} is missing")
+        else:
+            if not needed.specifier.contains(version, prereleases=True):
+                wanting.append(f"{needed.name} is {version}, not {needed.specifier}")
+    if wanting:
+        raise Finding("; ".join(wanting), INSTALL)
     return "all there"
 
 

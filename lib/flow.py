@@ -48,8 +48,8 @@ def loss(field, z, a):
 
 
 def fit(z, a, steps=3_000, width=512, batch_size=256, learning_rate=1e-3, seed=0):
-    """A Field of embeddings z (N, Z) and labels a (N, A), tensors on one device; frozen. The rate falls to nothing."""
-    a, accelerator = a.float(), training.new_accelerator()
+    """A Field of embeddings z (N, Z) and labels a (N, A), on the device of z; frozen. The rate falls to nothing."""
+    a, accelerator = a.float().to(z.device), training.new_accelerator()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         units = {"mean": z.mean(dim=0), "std": z.std(dim=0).clamp(min=1e-6)}
@@ -58,6 +58,7 @@ def fit(z, a, steps=3_000, width=512, batch_size=256, learning_rate=1e-3, seed=0
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         standard = (z - field.mean) / field.std
         for rows in training.batches(accelerator, len(z), min(batch_size, len(z)), 0, steps, seed):
+            rows = rows.to(z.device)
             training.descend(accelerator, loss(field, standard[rows], a[rows]), optimizer)
             schedule.step()
     return field.eval().requires_grad_(False)

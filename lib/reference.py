@@ -217,11 +217,6 @@ def symbols_page():
     return f"# Symbols\n\n{text}\n{table(head, rows)}"
 
 
-def first_named(forms):
-    """Name of the first notebook whose Markdown or code names one of the `forms` of a term, or None."""
-    return next((name for name, parts in notebooks().items() if any(names(part.text, forms) for part in parts)), None)
-
-
 def names(text, forms):
     """Whether `text` holds one of the `forms` as whole words, whatever their case."""
     return any(re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text, re.I) for form in forms)

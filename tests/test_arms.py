@@ -1,7 +1,9 @@
 """What each arm trains on. The generator is a stand-in wherever its quality does not matter."""
 
 import dataclasses
+import gc
 import json
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -131,7 +133,7 @@ def test_a_difference_is_added_to_the_photograph_and_its_blur_is_not(context, fa
         x[:, 0, 0, :5] = (z / 10) ** 2
         return x
 
-    monkeypatch.setattr(Context, "codec", lambda self: Codec(None, decode))
+    monkeypatch.setattr(context, "codec", lambda: Codec(None, decode))
     monkeypatch.setattr(training_sets, "draw_rows", lambda *_: np.arange(40))
     images, a = training_sets.difference(context, np.random.default_rng(0))
     assert (a[40:] != faces.attributes[:40]).any(1).all()
@@ -262,12 +264,45 @@ def test_a_compared_editor_starts_from_the_face_whose_labels_it_changes(run, fac
         assert (a[40:] != faces.attributes[seen]).sum(axis=1).max() <= most
 
 
+def test_options_of_a_generator_do_not_get_lost(run, faces, monkeypatch):
+    monkeypatch.setattr(systems, "generator", lambda name, run, faces: (name, run.seed, len(faces.part("train"))))
+    monkeypatch.setattr(systems, "make", lambda generate, *_, **__: generate)
+    imagine, a = Context(run, faces).imagine, faces.attributes[:2]
+    assert imagine(a, [0, 1], system="StarGAN") == ("StarGAN", 0, 40)
+    assert imagine(a, [0, 1], system="StarGAN", seed=3) == ("StarGAN", 3, 40)
+    assert imagine(a, [0, 1], system="StarGAN", leak=True, seed=3) == ("StarGAN", 3, 48)
+
+
+def test_what_a_context_has_made_ends_with_it(run, faces):
+    context = Context(run, faces)
+    assert context.codec("components") is context.codec("components")
+    gone = weakref.ref(context)
+    del context
+    gc.collect()
+    assert gone() is None
+
+
 def test_another_config_of_a_compared_system_is_another_training(monkeypatch):
     arm = ARMS["AttGAN, balancing"]
     before, ours = str(arm.training), str(ARMS["balancing"].training)
     monkeypatch.setitem(attgan.PROFILES, "laptop", attgan.AttGANConfig(filters=7))
     assert str(arm.training) != before and str(ARMS["balancing"].training) == ours
     assert arm.generates and config.digest(arm.training)
+
+
+def test_a_function_of_your_own_is_another_one_when_its_code_changes(tmp_path):
+    """As in a notebook, where the same name stands for what it says now."""
+
+    def arm(body):
+        path = tmp_path / f"{len(body)}.py"  # source that can be looked up, as a cell's can
+        path.write_text(f"def mine(context, rng):\n    return {body}\n")
+        names = {}
+        exec(compile(path.read_text(), str(path), "exec"), names)
+        return arms.Arm("mine", "own", names["mine"])
+
+    first, again, other = arm("1"), arm("1"), arm("22")
+    assert first.training == again.training != other.training
+    assert len(ARMS["balancing"].training) == 3  # functions of the course go by their names alone
 
 
 def test_names_are_keys_and_trainings_are_told_apart():

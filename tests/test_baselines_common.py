@@ -113,8 +113,10 @@ def test_flops_of_a_convolution_and_of_a_penalty():
     assert cost.parameters(convolution) == 135
 
 
-def test_machine_rate_is_positive():
-    assert all(rate > 0 for rate in cost.machine_rate("cpu", repeats=1).values())
+def test_machine_rates_are_operations_in_a_second(monkeypatch):
+    monkeypatch.setattr(cost, "seconds", lambda call, repeats: 2.0)
+    product, convolution = 2 * 1024**3, 2 * 16 * 32**2 * 64 * 64 * 9
+    assert cost.machine_rate("cpu") == {"matrix product": product / 2e9, "convolution": convolution / 2e9}
 
 
 def test_players_have_optimizers_of_their_own_and_start_from_the_seed():

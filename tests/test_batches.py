@@ -62,7 +62,7 @@ def test_an_edit_adds_the_decoded_difference_and_nothing_else(context, monkeypat
         lambda images: torch.arange(len(images)).float()[:, None] / 100,
         lambda z: (z**2)[:, :, None, None].expand(-1, 3, 32, 32),
     )
-    monkeypatch.setattr(Context, "codec", lambda self, through: codec)
+    monkeypatch.setattr(context, "codec", lambda through: codec)
     monkeypatch.setattr(
         Context, "shift", lambda self, by, codec: lambda z, a, new: 0.1 * (new.float() - a.float()).sum(1, keepdim=True)
     )

@@ -250,8 +250,12 @@ def test_runs_on_other_attributes_are_not_published(tmp_path, monkeypatch, capsy
     assert "nothing to publish" in capsys.readouterr().out and not (tmp_path / "data").exists()
     label = pd.DataFrame({"fact": ["triples"], "value": [9880.0], "data": "toy", "profile": "laptop", "n_train": 9})
     label.to_csv(results / "labels.csv", index=False)
+    tiny = tmp_path / "runs" / "mine" / "ci" / "results"
+    tiny.mkdir(parents=True)
+    label.assign(profile="ci").to_csv(tiny / "labels.csv", index=False)
     claims.main()
     assert (tmp_path / "data" / "results" / "claims.csv").exists()
+    assert set(pd.read_csv(tmp_path / "data" / "results" / "labels.csv")["profile"]) == {"laptop"}
 
 
 def test_of_single_attributes_only_what_is_read_is_published(tmp_path):

@@ -11,7 +11,7 @@ from scipy import linalg
 from torch import nn
 
 from lib import distances
-from lib.distances import FeatureStatistics, compare, frechet_distance, kernel_distance, precision_recall
+from lib.distances import compare, frechet_distance, kernel_distance, precision_recall
 
 
 def features(n, dims=6, seed=0, shift=0.0):
@@ -21,25 +21,6 @@ def features(n, dims=6, seed=0, shift=0.0):
 
 def gaussian(f):
     return f.mean(axis=0), np.cov(f, rowvar=False)
-
-
-@pytest.mark.parametrize("cuts", [[], [1], [3, 3 + 17, 40], list(range(1, 50))])
-def test_statistics_do_not_depend_on_the_batches(cuts):
-    f = features(50, shift=1e3)
-    statistics = FeatureStatistics()
-    for batch in np.split(f, cuts):
-        statistics.update(batch.astype(np.float64))
-    assert statistics.n == 50
-    assert statistics.mean == pytest.approx(f.mean(axis=0))
-    assert statistics.covariance == pytest.approx(np.cov(f, rowvar=False))
-
-
-def test_statistics_merge_and_count_in_float64():
-    f = features(60, shift=100.0).astype(np.float32)
-    one, other = FeatureStatistics().update(f[:25]), FeatureStatistics().update(f[25:40]).update(f[40:])
-    merged = FeatureStatistics().merge(one).merge(other)
-    assert merged.covariance.dtype == np.float64
-    assert merged.covariance == pytest.approx(np.cov(f.astype(np.float64), rowvar=False))
 
 
 def test_frechet_distance_of_equal_covariances_is_the_squared_distance_of_the_means():

@@ -56,7 +56,14 @@ def test_missing_package_is_named(examine, monkeypatch):
 
     monkeypatch.setattr(doctor.metadata, "version", without_nbval)
     code, lines = examine()
-    assert code == 1 and "missing: nbval" in lines["packages"] and "pip install" in lines["packages"]
+    assert code == 1 and "nbval is missing" in lines["packages"] and "pip install" in lines["packages"]
+
+
+def test_a_package_of_another_version_is_named(examine, monkeypatch):
+    version = doctor.metadata.version
+    monkeypatch.setattr(doctor.metadata, "version", lambda name: "1.13.1" if name == "torch" else version(name))
+    code, lines = examine()
+    assert code == 1 and "torch is 1.13.1, not >=" in lines["packages"] and "pip install" in lines["packages"]
 
 
 def test_torchvision_of_another_build(examine, monkeypatch, tmp_path):

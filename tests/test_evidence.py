@@ -154,10 +154,23 @@ def test_distances_and_operations_are_told_in_times_ours():
     assert (alone.value, alone.low, alone.high) == (pytest.approx(2), 0, np.inf)
     with pytest.raises(evidence.Missing):
         evidence.times_ours("DCGAN")({"table1": table})
+    strangers = table[(table["seed"] == 0) == (table["system"] == "StarGAN")]
+    with pytest.raises(evidence.Missing):  # each has a seed of its own
+        evidence.times_ours("StarGAN")({"table1": strangers})
     cost = of_systems(system=["ours, classifier", "ours, Φ", "StarGAN"], published_tflop=[1.0, 1.0, 5.0])
     assert evidence.training_times("StarGAN", "ours, classifier", "ours, Φ")({"cost": cost}).value == 2.5
     with pytest.raises(evidence.Missing):
         evidence.training_times("StarGAN", "ours, all stages")({"cost": cost})
+
+
+def test_a_larger_run_without_the_system_does_not_hide_the_one_that_has_it():
+    table = of_systems(system=["ours", "StarGAN"], seed=[0, 0], frechet_classifier=[1.0, 2.0])
+    larger = table[table["system"] == "ours"].assign(n_train=1_000)
+    cost = of_systems(system=["ours, Φ", "StarGAN"], published_tflop=[1.0, 5.0])
+    dearer = cost[cost["system"] == "StarGAN"].assign(n_train=1_000)
+    results = {"table1": pd.concat([table, larger]), "cost": pd.concat([cost, dearer])}
+    assert evidence.times_ours("StarGAN")(results).value == pytest.approx(2)
+    assert evidence.training_times("StarGAN", "ours, Φ")(results).value == 5
 
 
 def test_generators_are_one_more_uncertainty_beside_faces_and_seeds():

@@ -12,6 +12,7 @@ from lib import config, models
 from lib.data import to_float
 from lib.study import group_arms, groups, recogniser
 from lib.study.context import Codec, Context
+from lib.study.group_arms import groups_of
 from lib.study.groups import GroupStudy
 from lib.study.training_sets import Unavailable
 
@@ -211,6 +212,30 @@ def test_too_few_test_faces_are_refused(run, everybody):
         GroupStudy(dataclasses.replace(run, profile=profile), everybody, PAIR, 0.9)
     with pytest.raises(ValueError, match="unknown arm 'DRO'"):
         GroupStudy(run, everybody, PAIR, 0.9, ["DRO"])
+
+
+def test_a_group_that_validation_lacks_cannot_be_chosen_by(run, everybody):
+    lacking = (everybody.split == "val") & (groups_of(everybody.attributes, [1, 2]) == 2)
+    assert lacking.any()
+    with pytest.raises(ValueError, match="Smiling x Male: group 2 has 0 val faces, and 1"):
+        GroupStudy(run, everybody.take(np.flatnonzero(~lacking)), PAIR, 0.9)
+
+
+def test_the_arm_that_others_are_compared_with_is_always_there(run, everybody, monkeypatch):
+    monkeypatch.setattr(groups, "load", lambda run: everybody)
+    (study,) = groups.studies(run, [PAIR], [0.9], ["SUBG"])
+    assert list(study.arms) == ["plain", "SUBG"]
+
+
+def test_without_another_arm_the_value_itself_has_the_interval(run, everybody):
+    study = GroupStudy(run, everybody, PAIR, 0.9, ["plain"])
+    rows, table = study.intervals(over=None), study.table()
+    of_groups = table[[f"group_{group}" for group in range(4)]].mean()
+    assert rows.set_index("metric")["difference"].to_dict() == pytest.approx(
+        {"worst_group": of_groups.min(), "mean_of_groups": of_groups.mean()}
+    )
+    assert (rows["difference"] == rows["mean"]).all() and (rows["low"] <= rows["mean"]).all()
+    assert (rows["mean"] <= rows["high"]).all() and set(rows["over"]) == {"-"}
 
 
 def test_tables_hold_the_worst_group_and_the_mean(run, everybody):

@@ -92,6 +92,30 @@ def test_same_epochs_give_larger_sets_more_steps(run, faces, trainings):
     assert [(t.steps, len(t.images)) for t in trainings] == [(3, 32), (6, 64), (12, 128)]
 
 
+def test_without_another_arm_the_mean_itself_has_the_interval(run, faces):
+    study = Study(run, faces, ["none", "resampling"])
+    rows, table = study.intervals(over=None), study.table()
+    rows = rows[rows["metric"] == "accuracy"].set_index("arm")
+    means = table.groupby("arm")["accuracy"].mean()
+    assert rows["difference"].to_dict() == pytest.approx(means.to_dict())
+    assert (rows["low"] < rows["mean"]).all() and (rows["mean"] < rows["high"]).all() and set(rows["over"]) == {"-"}
+
+
+def test_attgans_recogniser_takes_its_statistics_from_real_faces(run, faces, monkeypatch):
+    """Of a training set in which others stand as well: Table 3's arms mix generated faces into every batch."""
+    seen, normalised_by = [], recogniser.normalised_by
+
+    def spy(model, images):
+        seen.append(images)
+        return normalised_by(model, images)
+
+    monkeypatch.setattr(recogniser, "normalised_by", spy)
+    study = Study(run, faces, ["none", "flip 2x"], seeds=[0], targets=NAMES[:2], attgan=True)
+    study.train()
+    assert len(seen) == 2
+    assert all(np.array_equal(images, faces.part("train").images) for images in seen)
+
+
 def test_what_another_process_is_training_comes_last(run, faces, monkeypatch):
     study = Study(run, faces, ["none", "resampling"], seeds=[0])
     folder = study.folder / "recognition"

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from small import noise_faces, small_profile
 
 from lib import config, data, metrics
@@ -152,6 +153,27 @@ def test_a_study_goes_on_where_it_was_and_keeps_the_rows_of_other_arms(run, trai
     stored = pd.read_csv(run.folder / "results" / "sweep.csv")
     assert set(stored["arm"]) == {tuned.FLIP, "focal loss", "mixup"}
     assert set(stored["setting"]) == {tuned.SETTING}
+
+
+def test_what_another_process_is_choosing_comes_last(run, trainings, monkeypatch):
+    monkeypatch.setattr(selection, "MOST_STEPS", 1)
+    study = TunedStudy(run, noise(), 16, [tuned.FLIP, "label smoothing"], seeds=[0])
+    first = dataclasses.replace(study.arms[tuned.FLIP], steps=1)
+    folder = study.folder / "recognition"
+    folder.mkdir(parents=True)
+    other = FileLock(folder / f"original-{study.network_digest(first)}-0.lock")
+    other.acquire()
+    train, order = recogniser.train, []
+
+    def spy(model, images, a, settings, steps, seed, loss, change):
+        other.release()
+        order.append(change)
+        return train(model, images, a, settings, steps, seed, loss, change)
+
+    monkeypatch.setattr(recogniser, "train", spy)
+    study.train()
+    assert set(study.chosen) == {tuned.FLIP, "label smoothing"}
+    assert list(study.chosen) == ["label smoothing", tuned.FLIP] and len(order) == 5
 
 
 def test_gains_are_over_mirrored_faces(run, monkeypatch):

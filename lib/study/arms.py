@@ -5,13 +5,18 @@
 lib/study/training_sets.py do. No arm sees a test face.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
+from lib import config
 from lib.baselines import systems
 from lib.study import batches, imbalance, training_sets
+
+LIB = config.ROOT / "lib"
 
 # --- Decisions: (logits of any faces, Answers of this network) -> scores; above 0 the attribute is recognised --------
 
@@ -74,7 +79,13 @@ class Arm:
         parts += [step.__name__ for step in (self.start, self.fit, self.finish) if step is not None]
         if self.acting or self.steps is not None:
             parts += [[[change.make.__name__, change.options] for change in self.acting], self.steps]
-        return parts
+        return parts + self._own_code()
+
+    def _own_code(self):
+        """The source of what it uses from outside this package: a function that was changed is another one."""
+        used = (self.build, self.loss, self.start, self.fit, self.finish, *(change.make for change in self.acting))
+        own = [step for step in used if step is not None and not Path(inspect.getfile(step)).is_relative_to(LIB)]
+        return [inspect.getsource(step) for step in own]
 
     @property
     def acting(self):
@@ -86,7 +97,8 @@ class Arm:
     def generates(self):
         """Whether it depends on trained stages; True for any `build` of your own, and for any `start` or `fit`."""
         decoded = any(
-            change.make not in batches.WITHOUT_STAGES and change.options.get("through") != "components"
+            change.make not in batches.WITHOUT_STAGES
+            and (change.options.get("through") != "components" or change.options.get("agreement"))
             for change in self.acting
         )
         learnt = self.start is not None or self.fit is not None

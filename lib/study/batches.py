@@ -8,7 +8,6 @@ it, its `rows`; `progress` runs from 0 to 1 over the training. All chance is tor
 """
 
 from dataclasses import replace
-from functools import cache
 
 import torch
 from torchvision.transforms import v2
@@ -17,7 +16,6 @@ from lib import augmentation, data, models
 from lib.study import imbalance, recogniser, training_sets
 
 TEACHERS = 3  # networks whose answers are averaged
-CANDIDATES = 16  # rows among which an edit looks for the one nearest to a face
 
 
 def flipped(context, images, a):
@@ -73,12 +71,13 @@ def distilled(context, images, a, edits=False, share=0.75, taught=1.0):
     return change
 
 
-@cache  # all students of a context have the same teachers; like the context's own caches it keeps the context alive
 def soft_labels(context, edits, taught=1.0):
     """Faces without labels, uint8 (n, 3, S, S), and the probabilities of their attributes, float32 (n, A): the mean
     over `TEACHERS` recognisers of mirrored labelled faces, with `edits` half of them by difference editing. They learn
-    for the share `taught` of the largest number of steps that the profile tries."""
+    for the share `taught` of the largest number of steps that the profile tries, once for all students of a context."""
     faces, images, a = context.strangers, context.train.images, context.train.attributes
+    if (edits, taught) in context.soft_labels:
+        return faces, context.soft_labels[edits, taught]
     settings = replace(context.run.profile.recognition, falling=True)
     if len(faces) == 0:
         raise training_sets.Unavailable("every face has labels")
@@ -93,12 +92,13 @@ def soft_labels(context, edits, taught=1.0):
             network = models.AttributeClassifier(images.shape[-1], settings.filters, a.shape[1])
         network = recogniser.train(network, images, a, settings, steps, seed, change=in_turn(changes))
         p = p + torch.from_numpy(recogniser.predict(network, faces)).sigmoid().numpy() / TEACHERS
+    context.soft_labels[edits, taught] = p
     return faces, p
 
 
 def edited(context, images, a, **options):
-    """Difference editing towards rare labels: `difference` with a' an observed row, of `CANDIDATES` drawn by how rare
-    their values are the one nearest to the face's own labels."""
+    """Difference editing towards rare labels: `difference` with a' an observed row, of some drawn by how rare their
+    values are the one nearest to the face's own labels."""
     a = torch.as_tensor(a)
     rare = torch.as_tensor(imbalance.rarity(a))
     return difference(context, images, a, lambda rows: a[nearest(a, rows, rare)], **options)
@@ -162,12 +162,10 @@ def seen_by(teacher, images, a):
 
 
 def nearest(a, rows, weights):
-    """For each of `rows` of the table `a` (n, A) another row of it: of `CANDIDATES` drawn by `weights` (n,) the one
-    with the fewest other labels, but not with the same ones if that can be helped. int64 (len(rows),)."""
-    drawn = torch.multinomial(weights, len(rows) * CANDIDATES, replacement=True).view(len(rows), CANDIDATES)
-    distance = (a[drawn] != a[rows, None]).sum(dim=2)
-    distance[distance == 0] = a.shape[1] + 1  # a face turned into itself is no new one
-    return drawn.gather(1, distance.argmin(dim=1, keepdim=True))[:, 0]
+    """For each of `rows` of the table `a` (n, A) another row of it, the nearest of some that are drawn by `weights`
+    (n,) (`training_sets.nearest`). int64 (len(rows),)."""
+    candidates = torch.multinomial(weights, len(rows) * training_sets.CANDIDATES, replacement=True)
+    return training_sets.nearest(a, rows, candidates.view(len(rows), -1))
 
 
 def in_turn(changes):

@@ -36,6 +36,9 @@ class Context:
     def __init__(self, run, faces, unlabelled=None):
         self.run, self.faces, self.unlabelled = run, faces, unlabelled
         self.device = training.new_accelerator().device
+        self.soft_labels = {}  # of the strangers, see lib/study/batches.py
+        for method in ("mapping", "compared", "retrained", "codec", "flow", "ridge"):  # made once, for this context
+            setattr(self, method, cache(getattr(self, method)))
 
     @cached_property
     def train(self):
@@ -63,7 +66,6 @@ class Context:
         """Embeddings of the training faces, float32 tensor (N, Z) on the device."""
         return self._encode(self.train.images)
 
-    @cache  # noqa: B019 (a context lives as long as its study)
     def mapping(self, rounds=1, **changes):
         """Φ as a Trained stage. `rounds` > 1: its guide is a classifier trained on what Φ of the round before adds to
         the training faces by dynamic balancing (Table 4). `changes` replace fields of MappingConfig."""
@@ -80,7 +82,6 @@ class Context:
         below = self.trained_autoencoder, stages.classifier(self.run, faces)
         return stages.mapping(self.run, self.faces, below, **changes)
 
-    @cache  # noqa: B019
     def compared(self, system):
         """The generator (b, x, source) -> x̂ of a compared system of `systems.SYSTEMS`."""
         return systems.generator(system, self.run, self.faces)
@@ -90,7 +91,6 @@ class Context:
         """The same, with stages that have learned from the validation faces too."""
         return Context(self.run, data.with_validation(self.faces), self.unlabelled)
 
-    @cache  # noqa: B019
     def retrained(self, seed):
         """The same, with stages that were trained from `seed`."""
         return Context(replace(self.run, seed=seed), self.faces, self.unlabelled)
@@ -102,9 +102,9 @@ class Context:
         know the validation faces; `seed`: by those trained from another seed. `generator` goes to `mapping`.
         """
         if leak:
-            return self.leaking.imagine(a, rows, **generator)
+            return self.leaking.imagine(a, rows, system, seed=seed, **generator)
         if seed is not None:
-            return self.retrained(seed).imagine(a, rows, **generator)
+            return self.retrained(seed).imagine(a, rows, system, **generator)
         if system is not None:
             source = self.train.images[rows], self.train.attributes[rows]
             return systems.make(self.compared(system), a, *source, device=self.device)
@@ -114,13 +114,14 @@ class Context:
         """Faces for embeddings, (n, Z) -> uint8 (n, 3, S, S)."""
         return generate(nn.Identity(), self.autoencoder.decoder, z.cpu(), device=self.device)
 
-    @cache  # noqa: B019
     def codec(self, through="autoencoder"):
         """The Codec of this name: "autoencoder", or "components", the first `COMPONENTS` principal components of the
         faces that the autoencoder would learn from."""
         if through == "autoencoder":
             networks = self.autoencoder.eval()
             return Codec(self._encode, torch.inference_mode()(networks.decoder))
+        if through != "components":
+            raise ValueError(f'no codec is called {through!r}; choose "autoencoder" or "components"')
         faces = self.train if self.unlabelled is None else self.unlabelled.part("train")
         chosen = faces.images[:: len(faces) // training.MOST_FOR_COMPONENTS + 1]
         shape = chosen.shape[1:]
@@ -160,12 +161,10 @@ class Context:
         """A classifier of the training faces, on the device: undisturbed ones, unlike the guide of Φ."""
         return stages.classifier(self.run, self.faces, noise=0.0, nudge=0.0).model.to(self.device).eval()
 
-    @cache  # noqa: B019
     def flow(self, codec):
         """The flow of the training faces' embeddings given their labels (lib/flow.py)."""
         return flow.fit(codec.encode(self.train.images), torch.from_numpy(self.train.attributes), seed=self.run.seed)
 
-    @cache  # noqa: B019
     def ridge(self, codec):
         """W: the ridge regression from the training faces' labels to their embeddings, float32 (Z, A) on the device."""
         return self.ridge_of(codec.encode(self.train.images), self.train.attributes)

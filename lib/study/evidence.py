@@ -112,13 +112,13 @@ def staircase(rows, steps, metric="balanced_accuracy_tuned", **where):
     low, high; step, step_low, step_high. Raises Missing where an arm was not compared with the one before it.
     """
     where = {"protocol": "chosen steps"} | where
-    table = points(rows, metric, steps[0], **where).set_index("arm")[["value", "low", "high"]].reindex(steps[1:])
+    table = points(rows, metric, steps[0], **where).set_index("arm")[["value", "low", "high"]]
     for before, step in pairwise(steps):
         own = points(rows, metric, before, **where).set_index("arm")
         if step not in own.index or step not in table.index:
             raise Missing
         table.loc[step, ["step", "step_low", "step_high"]] = own.loc[step, ["value", "low", "high"]].to_numpy(float)
-    return table.rename_axis("arm").reset_index()
+    return table.reindex(steps[1:]).rename_axis("arm").reset_index()
 
 
 def beside(rows, printed, over="none", **where):
@@ -218,12 +218,7 @@ def best_size_on_test(results):
 
 
 def _size(results, measure):
-    table = _table(results, "recognition")
-    table = table[table["arm"].isin(arms.SIZES)]
-    table = table[table.groupby(_run_columns(table))["arm"].transform("nunique") == len(arms.SIZES)]
-    if not len(table):
-        raise Missing
-    rows = _of_one_run(table)
+    rows = _of_complete_run(_table(results, "recognition"), arms.SIZES, "arm")
     of_seeds = [measure(rows[rows["seed"] == seed]) for seed in rows["seed"].unique()]
     value = measure(rows)
     return Measured(value, min(value, *of_seeds), max(value, *of_seeds), _recipe(rows.iloc[0]))
@@ -248,11 +243,11 @@ def times_ours(system):
     table1.csv: the geometric mean over seeds and Student's interval. One seed leaves everything open."""
 
     def measure(results):
-        table = _of_one_run(_table(results, "table1"))
+        table = _of_complete_run(_table(results, "table1"), {system, "ours"})
         distance = table.pivot(index="seed", columns="system", values="frechet_classifier")
-        if not {system, "ours"} <= set(distance):
-            raise Missing
         logs = np.log(distance[system] / distance["ours"]).dropna()
+        if logs.empty:  # no seed has both
+            raise Missing
         value, low, high = np.exp(metrics.over_seeds(logs))
         if len(logs) == 1:
             low, high = 0.0, np.inf
@@ -265,10 +260,8 @@ def training_times(system, *stages):
     """How many times the operations of these stages of ours a system's training as published takes, from cost.csv."""
 
     def measure(results):
-        table = _of_one_run(_table(results, "cost"))
+        table = _of_complete_run(_table(results, "cost"), {system, *stages})
         operations = table.set_index("system")["published_tflop"]
-        if not {system, *stages} <= set(operations.index):
-            raise Missing
         times = operations[system] / operations[list(stages)].sum()
         return Measured(times, times, times, _recipe(table.iloc[0]))
 
@@ -304,6 +297,16 @@ def _of_one_run(table):
     best = order.sort_values(["real", "n", "a"], kind="stable").index[-1]
     columns = _run_columns(table)
     return table[(table[columns] == table.loc[best, columns]).all(axis=1)]
+
+
+def _of_complete_run(table, names, column="system"):
+    """Of the rows with these `names` in a column those of one run, as `_of_one_run` chooses it among the runs that have
+    all of them."""
+    table = table[table[column].isin(names)]
+    table = table[table.groupby(_run_columns(table))[column].transform("nunique") == len(names)]
+    if not len(table):
+        raise Missing
+    return _of_one_run(table)
 
 
 def _run_columns(table):

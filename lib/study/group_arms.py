@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from lib import models
-from lib.data import to_float
+from lib import distances, models
 from lib.study import batches, recogniser
 from lib.study.arms import Arm, Change
 from lib.study.context import Context
@@ -166,9 +165,7 @@ def last_layer_retrained(context, network, images, a, draws=10):
     train, target = context.train, context.columns[0]
     groups, rng = groups_of(train.attributes, context.columns), np.random.default_rng(0)
     device = next(network.parameters()).device
-    with torch.inference_mode():
-        parts = torch.from_numpy(np.array(train.images)).split(256)
-        features = torch.cat([network.features(to_float(part).to(device)).flatten(1).cpu() for part in parts]).numpy()
+    features = distances.classifier_features(network, train.images, device=device)
     mean, std = features.mean(axis=0), features.std(axis=0) + 1e-6
     weight, bias = np.zeros(features.shape[1]), 0.0
     for _ in range(draws):

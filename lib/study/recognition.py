@@ -190,7 +190,8 @@ if __name__ == "__main__":
         course = peaked(course, people)
         print(f"steps    {course.profile.recognition.steps:,}")
     evidence.save_label_facts(course, people)
-    for study in [Study(course, people, options.arms)] if options.arms else full(course, people):
+    chosen = dict.fromkeys(("none", *(options.arms or ())))
+    for study in [Study(course, people, chosen)] if options.arms else full(course, people):
         study.table()
         for over in (None, *study.references):
             study.intervals(over)

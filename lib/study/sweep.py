@@ -22,7 +22,7 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from lib import attributes, config, data, metrics, models, stages
+from lib import attributes, config, data, metrics, models
 from lib.study import evidence, imbalance, recogniser, recognition, training_sets
 from lib.study.arms import Arm
 from lib.study.context import Context
@@ -82,7 +82,7 @@ def linear_probe(context, images, a, strength=0.1):
     profile laptop, with 500 as with 2,000 labels. An attribute of one class only gets its prior log-odds.
     """
     encoder = context.autoencoder.encoder
-    z = stages.embed(encoder, torch.from_numpy(np.array(images)).to(context.device)).cpu().double().numpy()
+    z = context.codec().encode(images).cpu().double().numpy()
     mean, std = z.mean(axis=0), z.std(axis=0)
     weight, bias = np.zeros((a.shape[1], z.shape[1])), logit(imbalance.prevalence(a)).astype(float)
     for j in np.flatnonzero(a.any(axis=0) & ~a.all(axis=0)):

@@ -96,11 +96,16 @@ def rare_labels(a, rows, rng):
 
 def nearest_rare(a, rows, rng):
     """For each of `rows` of the table `a` (n, A) labels (len(rows), A): of `CANDIDATES` rows drawn by how rare their
-    values are the one with the fewest other labels."""
-    rare = rng.choice(len(a), size=(len(rows), CANDIDATES), p=imbalance.rarity(a))
-    distance = np.stack([(a[column] != a[rows]).sum(axis=1) for column in rare.T], axis=1)
+    values are those of the `nearest`."""
+    return a[nearest(a, rows, rng.choice(len(a), size=(len(rows), CANDIDATES), p=imbalance.rarity(a)))]
+
+
+def nearest(a, rows, drawn):
+    """For each of `rows` of the table `a` (n, A) that of the rows `drawn` (len(rows), candidates) with the fewest other
+    labels, but not with the same ones if that can be helped: (len(rows),). NumPy arrays, or tensors."""
+    distance = (a[drawn] != a[rows, None]).sum(-1)
     distance[distance == 0] = a.shape[1] + 1  # a face turned into itself is no new one
-    return a[rare[np.arange(len(rows)), distance.argmin(axis=1)]]
+    return drawn[range(len(drawn)), distance.argmin(-1)]
 
 
 def residual(context, rng, times=2, linear=False):
