@@ -64,12 +64,9 @@ class GroupStudy(Choosing, recognition.Study):
     """
 
     tables = "groups"
-    reference = PLAIN
+    known, reference = ARMS, PLAIN
 
     def __init__(self, run, everybody, pair, share, arms=SHORT, seeds=None):
-        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in ARMS]
-        if unknown:
-            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(ARMS)}")
         settings = run.profile.groups
         self.everybody, self.pair, self.share, self.n = everybody, tuple(pair), share, settings.faces
         self.pair_columns = [attributes.index(everybody.names, name) for name in pair]
@@ -85,14 +82,11 @@ class GroupStudy(Choosing, recognition.Study):
         part = replace(part, profile=replace(part.profile, recognition=recognition_))
         seeds = recognition_.seeds[: sweep.SEEDS] if seeds is None else tuple(seeds)
         self.run = part
-        faces = self.drawn(recognition_.seeds[0])
-        super().__init__(
-            part, faces, [ARMS[arm] if isinstance(arm, str) else arm for arm in arms], seeds,
-            targets=pair[:1], context=self.context_of(recognition_.seeds[0]),
-        )  # fmt: skip
+        self.context_of = cache(self.context_of)
+        context = self.context_of(recognition_.seeds[0])
+        super().__init__(part, context.faces, arms, seeds, targets=pair[:1], context=context)
         self.protocol[0] = [everybody.key, self.n, share, self.pair, "drawn anew"]
 
-    @cache  # noqa: B019
     def drawn(self, seed):
         """The faces of a seed: its own training faces, and all for validation and test."""
         everybody = self.everybody
@@ -101,7 +95,6 @@ class GroupStudy(Choosing, recognition.Study):
         rows = confounded(everybody.attributes[train], self.pair_columns, self.share, self.n, rng)
         return everybody.take(np.concatenate([train[rows], rest]))
 
-    @cache  # noqa: B019
     def context_of(self, seed):
         return GroupContext(self.run, self.drawn(seed), self.everybody, self.pair_columns)
 

@@ -57,14 +57,16 @@ class Networks:
     Raises ValueError for an arm or attribute that does not exist.
     """
 
+    known = arms_.ARMS  # by name
+
     def __init__(
         self, run, faces, arms=arms_.SHORT, seeds=None, same_epochs=False, targets=None, attgan=False, context=None
     ):
-        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in arms_.ARMS]
+        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in self.known]
         if unknown:
-            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(arms_.ARMS)}")
+            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(self.known)}")
         self.run, self.faces, self.settings = run, faces, run.profile.recognition
-        self.arms = {arm.name: arm for arm in (arms_.ARMS[arm] if isinstance(arm, str) else arm for arm in arms)}
+        self.arms = {arm.name: arm for arm in (self.known[arm] if isinstance(arm, str) else arm for arm in arms)}
         self.seeds = self.settings.seeds if seeds is None else tuple(seeds)
         self.same_epochs, self.attgan = same_epochs, attgan
         self.targets = tuple(targets or faces.names)

@@ -142,20 +142,17 @@ class TunedStudy(Choosing, sweep.SizedStudy):
     `everybody` is a FaceData; of its training faces the autoencoder learns. Arms and seeds as in `networks.Networks`.
     """
 
-    reference = FLIP
+    known, reference = ARMS, FLIP
 
     def __init__(self, run, everybody, n, arms=SHORT, seeds=None):
-        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in ARMS]
-        if unknown:
-            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(ARMS)}")
         recognition = replace(run.profile.recognition, falling=True)
         part = sweep.sized(run, n, len(everybody.part("train")))
         part = replace(part, profile=replace(part.profile, recognition=recognition))
-        self.everybody, self.n = everybody, n
+        self.run, self.everybody, self.n = part, everybody, n
         seeds = recognition.seeds[: sweep.SEEDS] if seeds is None else tuple(seeds)
-        faces = self.drawn(recognition.seeds[0])
-        chosen = [ARMS[arm] if isinstance(arm, str) else arm for arm in arms]
-        super().__init__(SETTING, part, faces, chosen, seeds, context=Context(part, faces, everybody))
+        self.context_of = cache(self.context_of)
+        context = self.context_of(recognition.seeds[0])
+        super().__init__(SETTING, part, context.faces, arms, seeds, context=context)
         self.protocol[0] = [everybody.key, n, "drawn anew"]
 
     def drawn(self, seed):
@@ -164,7 +161,6 @@ class TunedStudy(Choosing, sweep.SizedStudy):
         rows = np.random.default_rng([seed, self.n]).choice(train, size=self.n, replace=False)
         return self.everybody.take(np.concatenate([np.sort(rows), rest]))
 
-    @cache  # noqa: B019
     def context_of(self, seed):
         return Context(self.run, self.drawn(seed), self.everybody)
 
