@@ -20,6 +20,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks" / "reference"
 CODE = ("lib/*.py", "lib/study/*.py")  # the compared systems in lib/baselines follow equations of their own papers
+TALK = {Path(__file__), Path(__file__).with_name("book.py")}  # they speak of equations and code none
 
 LIST = r"{0}(?:(?:,? and |, | to |[-–]){0})*"  # "4", "4 and 10", "3, 5 and 6", "1-6"
 EQUATIONS = re.compile(r"(?:Eq\.|Equations?)\s(" + LIST.format(r"\d+") + ")")
@@ -96,11 +97,11 @@ def taught(place):
 
 
 def documented(patterns):
-    """Yield (path, name, node, docstring) of every module, class and function that has a docstring, but this module's.
+    """Yield (path, name, node, docstring) of every module, class and function with a docstring, but those of `TALK`.
 
     `patterns` are relative to ROOT; `name` is dotted within its file and empty for the module itself.
     """
-    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)} - {Path(__file__)}):
+    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)} - TALK):
         module = ast.parse(path.read_text(encoding="utf-8"))
         pending = [("", module)]
         while pending:

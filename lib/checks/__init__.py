@@ -81,6 +81,17 @@ def call(function, *inputs):
     return answer
 
 
+def nothing_else(config, changed, profiles):
+    """Raise Wrong if a stage's config differs from all of the `profiles` in more than the fields `changed` and those
+    that faces and run decide."""
+    free = {*changed, "size", "attributes", "seed"}
+    others = min(
+        ([name for name in vars(profile) if name not in free and getattr(config, name) != getattr(profile, name)]
+         for profile in profiles), key=len,
+    )  # fmt: skip
+    wrong_if(others, f"{', '.join(others)} was changed, too; of two changes at once nobody knows which one it was")
+
+
 def numbers(answer):
     """An answer as a float64 array; raises Wrong if it is none."""
     if isinstance(answer, torch.Tensor):

@@ -50,7 +50,11 @@ def turn_two(rng, my_turn_two):
     wrong_if((changed == changed[0]).all(), "the same two labels in every row; draw them for each face apart")
     wrong_if(np.array_equal(first, other), "the same labels whatever `rng` is: draw them from it")
     wrong_if(not np.array_equal(first, again), "chance has to come from `rng`, so that a run can be repeated")
-    wrong_if((changed.sum(axis=0) == 0).any(), "some attributes are never turned: every pair has to be possible")
+    pairs = {tuple(np.flatnonzero(row)) for row in changed}
+    wrong_if(len(pairs) < 50, "some pairs are never turned: of all 66 each has to be as likely as any other")
+    given = a.copy()
+    my_turn_two(given, np.random.default_rng(seed))
+    wrong_if((given != a).any(), "the labels that were given are changed; write to a copy of them")
 
 
 @exercise
@@ -58,7 +62,8 @@ def draw_rows(rng, my_rows):
     """N row numbers, drawn with a probability proportional to weight (N,)."""
     N = 4000
     weight = np.sort(rng.pareto(4.0, size=N) + 0.05)[rng.permutation(N)]
-    answer = numbers(call(my_rows, weight, np.random.default_rng(int(rng.integers(2**31)))))
+    seed = int(rng.integers(2**31))
+    answer, again, other = (numbers(call(my_rows, weight, np.random.default_rng(s))) for s in (seed, seed, seed + 1))
     wrong_if(answer.shape == (N, N), "one list of N rows was asked for")
     wrong_if(answer.shape != (N,), f"the shape is {answer.shape} and should be {(N,)}: as many draws as there are rows")
     wrong_if((answer % 1 != 0).any(), "numbers of rows were asked for, not weights or probabilities")
@@ -83,3 +88,6 @@ def draw_rows(rng, my_rows):
         not near(weight),
         f"the mean weight drawn is {drawn:.2f}, and should be about {(weight**2).sum() / N / weight.mean():.2f}",
     )
+    wrong_if(len(np.unique(rows)) < N / 4, "only a few rows are ever drawn; each has its chance, the light ones, too")
+    wrong_if(np.array_equal(answer, other), "the same rows whatever `rng` is: draw them from it")
+    wrong_if(not np.array_equal(answer, again), "chance has to come from `rng`, so that a run can be repeated")

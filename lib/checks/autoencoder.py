@@ -12,7 +12,7 @@ def convergence(rng, my_convergence):
     draws = []
     for side in (0.3, 0.7, 1.3, 1.9):
         real, gamma = rng.uniform(0.1, 0.4), rng.uniform(0.3, 0.7)
-        draws.append((real, side * gamma * real, gamma))
+        draws.append(tuple(torch.tensor(number) for number in (real, side * gamma * real, gamma)))
     compare(
         my_convergence,
         draws,

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from lib import metrics
-from lib.checks import call, compare, exercise, numbers, wrong_if
+from lib import config, metrics
+from lib.checks import call, compare, exercise, nothing_else, numbers, wrong_if
 from lib.checks.statistics import NEIGHBOURS_OF_BALANCED_ACCURACY, labels_and_answers
 
 
@@ -39,14 +39,15 @@ def balanced_accuracies(rng, my_balanced_accuracies):
 @exercise
 def thresholds(rng, my_thresholds):
     """A threshold for each attribute (A,), of validation labels and logits (N, A), that serves other faces, too."""
-    a, logits = _logits(rng)
-    others, their_logits = _logits(rng)
+    centre, scale = rng.permutation([-8.0, -5.0, -3.0, -1.0]), rng.permutation([0.5, 0.7, 1.0, 1.4])
+    (a, logits), (others, their_logits) = (_logits(rng, centre, scale) for _ in range(2))
     chosen = numbers(call(my_thresholds, a, logits))
     A = a.shape[1]
     wrong_if(chosen.size == 1, "one threshold for all; each attribute needs its own")
     wrong_if(chosen.shape == (len(a),), "one threshold for each face; take the mean over the faces (axis 0)")
     wrong_if(chosen.shape != (A,), f"the shape is {chosen.shape} and should be {(A,)}")
     wrong_if(np.allclose(chosen, 0), "zero is where they are already")
+    wrong_if(np.ptp(chosen) == 0, "one threshold for all; each attribute needs its own")
     wrong_if(
         np.all((chosen >= 0) & (chosen <= 1)), "a logit is no probability: these attributes need negative thresholds"
     )
@@ -62,16 +63,16 @@ def thresholds(rng, my_thresholds):
     wrong_if(np.abs(yes - 0.5).max() < 0.02, "half of all faces get a yes, however rare the attribute is")
     wrong_if(after < before, f"balanced accuracy falls from {before:.2f} to {after:.2f} on other faces of this kind")
     wrong_if(
-        after < before + (best - before) / 3,
+        after < before + (best - before) * 2 / 3,
         f"balanced accuracy rises from {before:.2f} to {after:.2f} only; the best thresholds reach {best:.2f}",
     )
 
 
-def _logits(rng, N=1500):
-    """Labels and logits (N, 4) of a classifier that knows rare attributes by logits that stay below zero."""
-    rare = np.array([0.04, 0.08, 0.12, 0.2])
-    a = rng.random((N, 4)) < rare
-    return a, rng.normal(np.where(a, -0.5, -3.5), 1.0)
+def _logits(rng, centre, scale, N=1500):
+    """Labels and logits (N, 4) of a classifier that knows rare attributes by logits that mostly stay below zero, each
+    around a `centre` (4,) of its own."""
+    a = rng.random((N, 4)) < np.array([0.04, 0.08, 0.12, 0.2])
+    return a, centre + scale * rng.normal(np.where(a, 1.5, -1.5))
 
 
 @exercise
@@ -123,3 +124,4 @@ def undisturbed(rng, plain):
     wrong_if(plain.config.noise and plain.config.nudge, "this one has learned from disturbed faces: noise and nudges")
     wrong_if(plain.config.noise, "this one still learns from noisy faces")
     wrong_if(plain.config.nudge, "this one still learns from nudged faces")
+    nothing_else(plain.config, ("noise", "nudge"), [profile.classifier for profile in config.PROFILES.values()])

@@ -2,7 +2,8 @@
 
 import torch
 
-from lib.checks import call, compare, exercise, wrong_if
+from lib.baselines import stargan
+from lib.checks import call, compare, exercise, nothing_else, wrong_if
 
 
 @exercise
@@ -41,7 +42,10 @@ def gradient_penalty(rng, my_penalty):
         otherwise="each point's gradient, its length, minus 1, squared; then the mean",
     )
     penalty = call(my_penalty, *draws[0])
-    wrong_if(not penalty.requires_grad, "nothing can learn from it; keep the graph of the gradient: create_graph=True")
+    wrong_if(
+        not getattr(penalty, "requires_grad", False),
+        "nothing can learn from it; keep the graph of the gradient: create_graph=True",
+    )
 
 
 @exercise
@@ -82,3 +86,4 @@ def without_cycle(rng, stage):
         weights["weight_reconstruction"] != 0,
         f"the cycle still has a weight, {weights['weight_reconstruction']:g}: with zero it is gone",
     )
+    nothing_else(stage.config, ("weight_reconstruction",), stargan.PROFILES.values())

@@ -118,13 +118,17 @@ def training_set(rng, my_training_set):
 
 
 def _context(rng):
-    """A Context of random pixels: 40 training faces, 20 others."""
+    """A Context of random pixels: 40 training faces, 20 others. It imagines a picture that tells the labels' number."""
     split = np.repeat(["train", "val", "test"], [40, 10, 10])
     faces = FaceData(
         rng.integers(0, 256, size=(60, 3, 8, 8), dtype=np.uint8), rng.random((60, 5)) < [0.5, 0.3, 0.2, 0.1, 0.4],
         tuple("abcde"), split, np.arange(60).astype(str), "random", key="random",
     )  # fmt: skip
-    return Context(None, faces)
+    context = Context(None, faces)
+    context.imagine = lambda a, rows, **_: (
+        np.ones((len(a), 3, 8, 8), np.uint8) * (7 * a.sum(axis=1, dtype=np.uint8)[:, None, None, None])
+    )
+    return context
 
 
 def _known(images, faces):

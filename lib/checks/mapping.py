@@ -2,7 +2,8 @@
 
 import torch
 
-from lib.checks import compare, exercise, wrong_if
+from lib import config
+from lib.checks import compare, exercise, nothing_else, wrong_if
 
 
 @exercise
@@ -17,6 +18,7 @@ def without_perceptual(rng, stage):
         weights["weight_perceptual"] != 0,
         f"the perceptual loss still has a weight, {weights['weight_perceptual']:g}: with zero it is gone",
     )
+    nothing_else(stage.config, ("weight_perceptual",), [profile.mapping for profile in config.PROFILES.values()])
 
 
 @exercise
