@@ -130,12 +130,13 @@ def test_readme_shows_what_helps():
         of = rows.loc[int(n.replace(",", ""))]
         arms = ("mixup", "distillation", "difference editing, components", DISTILLED, "more real faces")
         expected = [gain(of.loc[arm]) if arm in of.index else "" for arm in arms]
-        assert set(of.loc[of.index.intersection([*arms, "difference editing"]), "seeds"]) == {5}  # as the text says
+        draws = 3 if n == "8,000" else 5  # as the text says
+        assert set(of.loc[of.index.intersection([*arms, "difference editing"]), "seeds"]) == {draws}
         assert [cell.strip() for cell in cells.split("|")] == [f"{100 * of.loc['flip', 'mean']:.1f}", *expected]
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"on top of difference editing makes {gain(rows.loc[(500, 'difference editing, mixup')])}." in text
-    with_decoder = ", ".join(gain(rows.loc[(n, "difference editing")]) for n in (500, 1_000, 2_000))
-    assert f"in place of components it gains {with_decoder}." in text
+    *few, many = (gain(rows.loc[(n, "difference editing")]) for n in (500, 1_000, 2_000, 8_000))
+    assert f"in place of components it gains {', '.join(few)}, and with 8,000 labels (three draws) {many}:" in text
     sweeps = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv").query("data == 'faces64'")
     stacked = sweeps.query("over == 'cheap stack' and metric == 'balanced_accuracy_tuned' and n_train == 1000")
     assert f"adds {gain(stacked.set_index('arm').loc['difference editing, cheap stack'])}, which" in text
