@@ -207,6 +207,27 @@ def test_readme_tells_how_well_the_faces_of_its_first_pictures_obey():
     assert f"in {accuracy} of the answers (balanced accuracy {balanced}; in photographs it finds {there}," in text
 
 
+def test_readme_compares_systems_after_as_many_operations():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = text.partition("### The compared systems")[2].partition("## Terms")[0]
+    table = pd.read_csv(ROOT / "data" / "results" / "table1.csv").query("data == 'toy' and profile == 'laptop'")
+    means = table.groupby("system")[["balanced_accuracy", "flipped", "kept", "frechet_classifier"]].mean()
+    shown = re.findall(r"^\| \*(.*)\* \| (.*) \|$", text, re.M)
+    compared = means.index[means.index.str.endswith(", equal compute")]
+    assert {name for name, _ in shown} == {"ours", "ours, editing", *compared.str.removesuffix(", equal compute")}
+    for name, cells in shown:
+        *shares, distance = means.loc[name if name.startswith("ours") else f"{name}, equal compute"]
+        assert cells.split(" | ") == [*(f"{100 * share:.1f}" for share in shares), f"{distance:.0f}"]
+    far = means["frechet_classifier"]
+    assert f"{far['real faces']:.0f} between real faces" in text
+    assert f"StarGAN's distance is {far['StarGAN'] / far['ours']:.1f} times ours" in text
+    assert far["StarGAN, equal compute"] < far["ours"]
+    own = pd.read_csv(ROOT / "data" / "results" / "own_game.csv").query("data == 'toy' and profile == 'laptop'")
+    accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
+    told = "{:.3f}, {:.3f} and {:.3f}".format(*(accuracy[name] for name in ("StarGAN", "AttGAN", "RelGAN")))
+    assert f"an accuracy of {told} (constant answer {constant:.3f})" in " ".join(text.split())
+
+
 def test_readme_tells_what_longer_training_gains():
     table = pd.read_csv(ROOT / "data" / "results" / "recognition_differences.csv")
     table = table.query("protocol == 'same epochs' and over == 'none' and metric == 'accuracy'")
