@@ -217,7 +217,7 @@ def test_readme_compares_systems_after_as_many_operations():
     assert {name for name, _ in shown} == {"ours", "ours, editing", *compared.str.removesuffix(", equal compute")}
     for name, cells in shown:
         *shares, distance = means.loc[name if name.startswith("ours") else f"{name}, equal compute"]
-        assert cells.split(" | ") == [*(f"{100 * share:.1f}" for share in shares), f"{distance:.0f}"]
+        assert cells.split(" | ") == [*(f"{share:.3f}" for share in shares), f"{distance:.0f}"]
     far = means["frechet_classifier"]
     assert f"{far['real faces']:.0f} between real faces" in text
     assert f"StarGAN's distance is {far['StarGAN'] / far['ours']:.1f} times ours" in text
