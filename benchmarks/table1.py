@@ -62,7 +62,7 @@ def table1(run, faces, seed, systems=None, equal=False):
         made = checkpoints.describe(trained.folder)["recipe"]
         row = {"system": name + equal * EQUAL} | frame.row(obtain(run, faces, **changes)) | {
             "images_trained": made["steps"] * trained.config.batch_size, "stage": trained.folder.name,
-            "watched": "obedience" in trained.log, "tflop": operations(*setting, name, **changes),
+            "watched": "obedience" in trained.log, "tflop": operations(*setting, name, changes.get("epochs")),
         }  # fmt: skip
         row |= {f"images_until_{level:.2f}": images_until(trained, level) for level in OBEYS}
         keep("table1", run, row | recipe | {"seed": seed})
@@ -76,7 +76,7 @@ def last_stage(run, faces, name, **changes):
     return stages.mapping(run, faces, **changes)
 
 
-def operations(profile, attributes, n, name, epochs=None, **_):
+def operations(profile, attributes, n, name, epochs=None):
     """Of the whole training of a generator on `n` faces, all its stages together, in TFLOP; a compared system may take
     more `epochs` than the profile's."""
     trainings = phases(name, profile) if name in SYSTEMS else OURS
