@@ -225,6 +225,8 @@ def test_the_arm_that_others_are_compared_with_is_always_there(run, everybody, m
     monkeypatch.setattr(groups, "load", lambda run: everybody)
     (study,) = groups.studies(run, [PAIR], [0.9], ["SUBG"])
     assert list(study.arms) == ["plain", "SUBG"]
+    with pytest.raises(ValueError, match="unknown arm 'SUBQ'"):  # and not a pair that is left out
+        next(groups.studies(run, [PAIR], [0.9], ["SUBQ"]))
 
 
 def test_without_another_arm_the_value_itself_has_the_interval(run, everybody):

@@ -70,11 +70,11 @@ class GroupStudy(Choosing, recognition.Study):
         settings = run.profile.groups
         self.everybody, self.pair, self.share, self.n = everybody, tuple(pair), share, settings.faces
         self.pair_columns = [attributes.index(everybody.names, name) for name in pair]
-        for part, fewest in (("test", settings.fewest), ("val", 1)):
-            sizes = np.bincount(groups_of(everybody.part(part).attributes, self.pair_columns), minlength=4)
+        for split, fewest in (("test", settings.fewest), ("val", 1)):
+            sizes = np.bincount(groups_of(everybody.part(split).attributes, self.pair_columns), minlength=4)
             if sizes.min() < fewest:
                 raise ValueError(
-                    f"{' x '.join(pair)}: group {sizes.argmin()} has {sizes.min()} {part} faces, and {fewest} are "
+                    f"{' x '.join(pair)}: group {sizes.argmin()} has {sizes.min()} {split} faces, and {fewest} are "
                     "the fewest by which a group can be judged; choose another pair, or take more faces"
                 )
         recognition_ = replace(run.profile.recognition, falling=True, tried=settings.tried)
@@ -185,7 +185,7 @@ def load(run):
 def studies(run, pairs=PAIRS, shares=None, arms=ARMS, seeds=None):
     """Yields a GroupStudy for each pair and share; what cannot be studied here is left out with a line. `PLAIN`, with
     which arms are compared, is always among them. Raises ValueError for an unknown arm."""
-    everybody, arms = load(run), dict.fromkeys((PLAIN, *arms))
+    everybody, arms = load(run), GroupStudy.named(dict.fromkeys((PLAIN, *arms)))
     for pair in pairs:
         for share in shares or run.profile.groups.shares:
             try:

@@ -62,11 +62,8 @@ class Networks:
     def __init__(
         self, run, faces, arms=arms_.SHORT, seeds=None, same_epochs=False, targets=None, attgan=False, context=None
     ):
-        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in self.known]
-        if unknown:
-            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(self.known)}")
         self.run, self.faces, self.settings = run, faces, run.profile.recognition
-        self.arms = {arm.name: arm for arm in (self.known[arm] if isinstance(arm, str) else arm for arm in arms)}
+        self.arms = {arm.name: arm for arm in self.named(arms)}
         self.seeds = self.settings.seeds if seeds is None else tuple(seeds)
         self.same_epochs, self.attgan = same_epochs, attgan
         self.targets = tuple(targets or faces.names)
@@ -80,6 +77,14 @@ class Networks:
         self.guides = [run.profile.autoencoder, run.profile.classifier, run.profile.mapping, run.seed]
         if self.context.unlabelled is not None:
             self.guides.append(self.context.unlabelled.key)
+
+    @classmethod
+    def named(cls, arms):
+        """Arm objects for names and Arm objects. Raises ValueError for an unknown name."""
+        unknown = [arm for arm in arms if isinstance(arm, str) and arm not in cls.known]
+        if unknown:
+            raise ValueError(f"unknown arm {unknown[0]!r}; choose from: {', '.join(cls.known)}")
+        return [cls.known[arm] if isinstance(arm, str) else arm for arm in arms]
 
     @cached_property
     def digest(self):
