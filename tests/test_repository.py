@@ -256,3 +256,18 @@ def test_map_of_the_course_names_its_notebooks_and_the_equations_of_the_mapping_
     assert all(re.search(rf'"# {int(n)} · .*{word}', first_words[n], re.I) for n, word in listed.items()), listed
     numbers = {int(n) for word in words for numbers in re.findall(r"\(([\d, ]+)\)", word) for n in numbers.split(",")}
     assert numbers == {3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 17}
+
+
+def test_readme_tells_what_the_bottleneck_forgets():
+    table = pd.read_csv(ROOT / "data" / "results" / "bottleneck.csv").query("attribute == 'all'")
+    assert table["judge"].nunique() == 1
+    read = table.set_index("variant")["balanced_accuracy"]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for variant, words in {
+        "Z = 64, as in the paper": "reads {:.2f} (balanced accuracy)",
+        "Z = 256": "{:.2f} with 256 numbers",
+        "Z = 64, classifier's features": "{:.2f} with a loss in a classifier's features",
+        "Z = 256, classifier's features": "{:.2f} with both",
+        "Z = 256, features and components": "{:.2f} where networks stand on principal components",
+    }.items():
+        assert words.format(read[variant]) in text, variant
