@@ -238,7 +238,8 @@ def main(arguments):
     data = options.data or os.environ.get("COURSE_DATA")
     if data:
         os.environ["COURSE_DATA"] = data if data == "toy" else os.path.realpath(os.path.expanduser(data))
-    if runs := os.environ.get("COURSE_RUNS"):
+    runs = os.environ.get("COURSE_RUNS")
+    if runs:
         os.environ["COURSE_RUNS"] = os.path.realpath(os.path.expanduser(runs))
 
     if options.command is doctor:  # it must also start where nothing else does
