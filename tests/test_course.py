@@ -148,11 +148,13 @@ def test_options_reach_the_kernels(calls, tmp_path, monkeypatch):
     assert os.environ["COURSE_DATA"] == str((tmp_path / "faces").resolve())
 
 
-def test_folder_from_the_environment_is_made_absolute(calls, tmp_path, monkeypatch):
+def test_folders_from_the_environment_are_made_absolute(calls, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COURSE_DATA", "faces")
+    monkeypatch.setenv("COURSE_RUNS", "results")
     course.main(["lab"])
     assert os.environ["COURSE_DATA"] == str((tmp_path / "faces").resolve())
+    assert os.environ["COURSE_RUNS"] == str((tmp_path / "results").resolve())
 
 
 def test_jupyterlab_gets_further_arguments(calls):
