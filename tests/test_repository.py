@@ -187,6 +187,9 @@ def test_readme_shows_what_groups_gain():
     drawn = pd.read_csv(ROOT / "data" / "results" / "groups_differences.csv").query("data == 'toy' and over == 'plain'")
     drawn = drawn.query("share == 0.99 and metric == 'worst_group'").set_index("arm")["difference"]
     assert f"closes {closed(drawn, 'difference editing')} and SUBG {closed(drawn, 'SUBG')} of the gap." in text
+    wavy = table.query("pair == 'Wavy_Hair x Male' and share == 0.99 and metric == 'worst_group'").set_index("arm")
+    uncertain = (gain(wavy.loc[arm]) for arm in ("difference editing", "difference editing, components"))
+    assert "hold zero ({}, {})".format(*(text.partition("(")[2].rstrip(")") for text in uncertain)) in text
     over = every.query("over == 'SUBG' and pair == 'Smiling x Male' and share == 0.99 and metric == 'worst_group'")
     assert f"*difference editing* is {gain(over.set_index('arm').loc['difference editing'])} over *SUBG*" in text
 
@@ -222,6 +225,9 @@ def test_readme_compares_systems_after_as_many_operations():
     assert f"{far['real faces']:.0f} between real faces" in text
     assert f"StarGAN's distance is {far['StarGAN'] / far['ours']:.1f} times ours" in text
     assert far["StarGAN, equal compute"] < far["ours"]
+    spent = table.groupby("system")["tflop"].mean()
+    assert set(spent[["ours", *compared]].round()) == {22} and "(22 TFLOP;" in text
+    assert round(spent["ours"] / spent["StarGAN"]) == 8 and "After an eighth of these operations" in text
     own = pd.read_csv(ROOT / "data" / "results" / "own_game.csv").query("data == 'toy' and profile == 'laptop'")
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
     told = "{:.3f}, {:.3f} and {:.3f}".format(*(accuracy[name] for name in ("StarGAN", "AttGAN", "RelGAN")))
