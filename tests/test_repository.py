@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from test_notebooks import MACHINE_PATH, PACKAGE_HOST, dead_links, without_code
 
+from benchmarks import findings
 from lib import config
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +95,23 @@ def test_readme_shows_what_was_measured(profile, pattern):
             difference = "" if arm == "none" else "{:+.1f} ({:+.1f} to {:+.1f})".format(*rest)
             expected += [f"{mean:.1f}", difference]
         assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_picture_of_the_findings_is_drawn_from_the_tables_and_tells_the_truth():
+    tables = findings.numbers()
+    root = ElementTree.parse(findings.PICTURE).getroot()
+    (told,) = root.iterfind(".//{http://purl.org/dc/elements/1.1/}description")
+    assert told.text == findings.digest(tables), "python -m benchmarks.findings draws it anew"
+    gained = tables["groups"]["gain"]
+    assert 0.5 < gained["difference editing"] / gained["balanced real faces"] < 1
+    few = tables["few labels"].set_index(["arm", "n_train"])["difference"]
+    for n in few[DISTILLED].index:
+        assert few[DISTILLED, n] / few["more real faces", n] == pytest.approx(0.5, abs=0.1)
+    harmed = tables["the paper's way"].query("arm == 'balancing'")
+    assert len(harmed) > 5 and (harmed["high"] < 0).all()
+    systems = tables["systems"].rename(lambda name: name.removesuffix(findings.EQUAL))
+    assert systems["balanced_accuracy"].idxmax() == "ours"
+    assert set(systems["frechet_classifier"].nsmallest(2).index) == {"StarGAN", "AttGAN"}
 
 
 def test_readme_shows_what_other_numbers_of_faces_give():
