@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import flow
+from lib import flow, training
 
 
 class Gaussian(torch.nn.Module):
@@ -88,3 +88,12 @@ def test_a_seed_decides_and_nothing_is_left_to_learn(fitted):
     assert torch.equal(weights[0], weights[2]) and not torch.equal(weights[0], weights[1])
     assert not any(p.requires_grad for p in field.parameters())
     assert np.isfinite(float(flow.loss(field, torch.zeros(4, 2), torch.zeros(4, 1))))
+
+
+def test_everything_happens_on_the_device_of_the_embeddings(monkeypatch):
+    """On a GPU too: torch's device "meta" stands for one."""
+    monkeypatch.setattr(training, "adam", lambda modules, rate: torch.optim.Adam(modules[0].parameters(), rate))
+    z, a = torch.zeros(20, 4, device="meta"), torch.rand(20, 3) < 0.5
+    field = flow.fit(z, a, steps=2, width=8)
+    tensors = [*field.state_dict().values(), flow.sample(field, a), flow.edit(field, z, a, ~a)]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
