@@ -21,12 +21,14 @@ extensions = ["myst_nb", "sphinx-mathjax-offline"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # the stored outputs are shown
+nb_merge_streams = True  # what a loop printed is one block
 nb_ipywidgets_js = {}  # by default loaded from another host
 
 # --- The site ---------------------------------------------------------------------------------------------------------
 
 html_theme = "furo"
 html_title = "Faces from attributes, for free"
+html_favicon = "static/favicon.svg"
 html_static_path = ["static"]
 html_extra_path = ["extra"]
 html_css_files = ["book.css"]

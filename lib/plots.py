@@ -6,6 +6,7 @@ Importing this module sets the course's style, so figures that a notebook draws 
 import base64
 import html
 import io
+import textwrap
 import time
 
 import matplotlib.pyplot as plt
@@ -108,7 +109,7 @@ def faces(images, columns=8, row_labels=None, titles=None, title=None):
 
     images       (n, 3, H, W) uint8, array or tensor. Raises TypeError for anything else.
     row_labels   one word or two left of each row
-    titles       above the first, second ... face; there may be fewer than faces
+    titles       above the first, second ... face; there may be fewer than faces. Long ones take several lines
     title        above all
     """
     images = np.asarray(images)
@@ -122,6 +123,8 @@ def faces(images, columns=8, row_labels=None, titles=None, title=None):
     gap, left = 0.06, max((_text_width(label, 9) + 0.1 for label in row_labels), default=0)
     step = min(1.15 * ratio + gap, (WIDTH - left) / columns)  # from one face to the next, in inches
     height = (step - gap) / ratio
+    fitting = max(int((step - gap) / _text_width("x", 8)), 1)  # letters, of a size that can be read
+    titles = [text if "\n" in text else textwrap.fill(text, fitting, break_long_words=False) for text in titles]
     widest = max((_text_width(text, 1) for text in titles), default=0.1)
     font_size = float(np.clip((step - gap) / widest, 5.5, 9))
     rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
@@ -195,6 +198,8 @@ def curves(log, panels, smooth=1):
         low, usual = log[columns].min(axis=None), log[columns].stack().quantile(0.99)
         highest = log[columns].max(axis=1)
         span = usual - low
+        if highest.max() == low:  # a flat line: between nothing and twice its height, not around itself
+            ax.set_ylim(-0.02, 1) if low == 0 else ax.set_ylim(*sorted((0, 2 * low)))
         top = usual + 0.5 * span
         if highest.max() > top + span:
             ax.set_ylim(low - 0.1 * span, top)

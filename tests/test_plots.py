@@ -103,6 +103,24 @@ def test_faces_are_not_distorted_and_fit_the_page():
     assert fig.axes[0].get_xlim() == (0, fig.get_size_inches()[0])  # an inch is an inch
 
 
+def test_long_titles_of_faces_take_lines_rather_than_small_letters():
+    names = [plots.readable(name) for name in attributes.CELEBA[:8]]
+    figure = plots.faces(np.zeros((8, 3, 32, 32), np.uint8), columns=8, titles=[*names[:7], "Mouth Slightly Open\noff"])
+    shown = [text for text in figure.axes[0].texts if text.get_text()]
+    assert [" ".join(text.get_text().split()) for text in shown] == [*names[:7], "Mouth Slightly Open off"]
+    assert any("\n" in text.get_text() for text in shown[:7])
+    assert min(text.get_fontsize() for text in shown) > 5.5  # the forced break alone is wider than a face
+    wrapped = plots.faces(np.zeros((8, 3, 32, 32), np.uint8), columns=8, titles=names)
+    assert min(text.get_fontsize() for text in wrapped.axes[0].texts) >= 7
+
+
+def test_a_flat_curve_is_drawn_between_nothing_and_twice_its_height():
+    log = pd.DataFrame({"step": [0, 1, 2], "k": 0.0, "rate": 0.001, "falling": [3.0, 2.0, 1.0]})
+    figure = plots.curves(log, {name: [name] for name in ("k", "rate", "falling")})
+    k, rate, falling = (ax.get_ylim() for ax in figure.axes)
+    assert k == (-0.02, 1) and rate == (0, 0.002) and falling[0] > 0
+
+
 def test_faces_takes_tensors_and_refuses_what_a_model_gives(images):
     assert len(plots.faces(torch.from_numpy(images)).axes[0].images) == 5
     with pytest.raises(TypeError, match=r"uint8.*float32.*to_uint8"):
