@@ -307,9 +307,13 @@ def test_readme_tells_what_the_bottleneck_forgets():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     for variant, words in {
         "Z = 64, as in the paper": "reads {:.2f} (balanced accuracy)",
+        "Z = 128": "{:.2f} with 128 numbers",
         "Z = 256": "{:.2f} with 256 numbers",
-        "Z = 64, classifier's features": "{:.2f} with a loss in a classifier's features",
+        "Z = 64, classifier's features": "a loss in a classifier's features, {:.2f} with 64 numbers",
         "Z = 256, classifier's features": "{:.2f} with both",
         "Z = 256, features and components": "{:.2f} where networks stand on principal components",
+        "Z = 64, L2 instead of L1": "L2 in place of L1 ({:.2f})",
+        "Z = 64, twice the steps": "twice the steps ({:.2f})",
+        "Z = 64, twice the filters": "twice the filters ({:.2f})",
     }.items():
         assert words.format(read[variant]) in text, variant
