@@ -165,6 +165,14 @@ def test_readme_shows_what_helps():
             f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
         )
 
+    drawn = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv").query("data == 'toy'")
+    drawn = drawn.query("setting == 'tuned on validation' and n_train == 1000").set_index(["metric", "over", "arm"])
+    gains = drawn.sort_index().loc[("balanced_accuracy_tuned", "flip")]
+    share = drawn.xs("share of the yardstick's gain").iloc[0]
+    told = f"reach {100 * gains.loc['flip', 'mean']:.1f} %, difference editing gains "
+    told += f"{gain(gains.loc['difference editing'])}, as many real ones again {gain(gains.loc['more real faces'])}:"
+    assert f"{told} {100 * share['mean']:.0f} % ({100 * share['low']:.0f} to {100 * share['high']:.0f})." in text
+
     over = (
         sweeps.query("over == 'distillation' and metric == 'balanced_accuracy_tuned'").set_index("arm").loc[[DISTILLED]]
     )
