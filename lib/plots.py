@@ -199,7 +199,7 @@ def curves(log, panels, smooth=1):
         highest = log[columns].max(axis=1)
         span = usual - low
         if highest.max() == low:  # a flat line: between nothing and twice its height, not around itself
-            ax.set_ylim(-0.02, 1) if low == 0 else ax.set_ylim(*sorted((0, 2 * low)))
+            ax.set_ylim(*(sorted((0, 2 * low)) if low else (-0.02, 1)))
         top = usual + 0.5 * span
         if highest.max() > top + span:
             ax.set_ylim(low - 0.1 * span, top)
