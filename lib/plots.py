@@ -403,20 +403,24 @@ def over_sizes(panels, title, references=()):
         for arm in names
     }
     for ax, (unit, table) in zip(axes.flat, panels.items(), strict=True):
-        for i, arm in enumerate(names):
-            rows = table[table["arm"] == arm].sort_values("n_train")
-            beside = 1.03 ** (i - (len(names) - 1) / 2)  # so that no interval hides another
-            error = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
-            ax.errorbar(
-                rows["n_train"] * beside, rows["value"], error, label=arm, markersize=5, capsize=2, **looks[arm]
-            )
-        sizes = np.sort(table["n_train"].unique())
-        ax.set(xlabel="training faces", ylabel=unit, xscale="log")
-        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
-        ax.minorticks_off()
+        draw_over_sizes(ax, table, looks)
+        ax.set(ylabel=unit)
     fig.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     fig.suptitle(title, fontsize=11)
     return fig
+
+
+def draw_over_sizes(ax, table, looks):
+    """The lines of one panel of `over_sizes`; `looks` has a style of matplotlib for each arm."""
+    for i, (arm, look) in enumerate(looks.items()):
+        rows = table[table["arm"] == arm].sort_values("n_train")
+        beside = 1.03 ** (i - (len(looks) - 1) / 2)  # so that no interval hides another
+        error = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+        ax.errorbar(rows["n_train"] * beside, rows["value"], error, label=arm, markersize=5, capsize=2, **look)
+    sizes = np.sort(table["n_train"].unique())
+    ax.set(xlabel="training faces", xscale="log")
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.minorticks_off()
 
 
 def per_attribute(table, title, unit):

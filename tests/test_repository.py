@@ -102,9 +102,9 @@ def test_picture_of_the_findings_is_drawn_from_the_tables_and_tells_the_truth():
     root = ElementTree.parse(findings.PICTURE).getroot()
     (told,) = root.iterfind(".//{http://purl.org/dc/elements/1.1/}description")
     assert told.text == findings.digest(tables), "python -m benchmarks.findings draws it anew"
-    gained = tables["groups"]["gain"]
+    gained = tables["groups"]["difference"]
     assert 0.5 < gained["difference editing"] / gained["balanced real faces"] < 1
-    few = tables["few labels"].set_index(["arm", "n_train"])["difference"]
+    few = tables["few labels"].set_index(["arm", "n_train"])["value"]
     for n in few[DISTILLED].index:
         assert few[DISTILLED, n] / few["more real faces", n] == pytest.approx(0.5, abs=0.1)
     harmed = tables["the paper's way"].query("arm == 'balancing'")
