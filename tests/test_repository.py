@@ -174,6 +174,13 @@ def test_readme_shows_what_helps():
     told += f"{gain(gains.loc['difference editing'])}, as many real ones again {gain(gains.loc['more real faces'])}:"
     assert f"{told} {100 * share['mean']:.0f} % ({100 * share['low']:.0f} to {100 * share['high']:.0f})." in text
 
+    tuned = sweeps.query("setting == 'tuned on validation'").set_index(["metric", "n_train", "arm"]).sort_index()
+    there = {
+        n: 100 * rows.loc[(n, DISTILLED), "difference"] / tuned.loc[(shares["metric"].iloc[0], n, DISTILLED), "mean"].item()
+        for n in (500, 1_000)
+    }
+    assert f"as many real ones again gained {there[500]:+.1f} there with 500 labels and {there[1_000]:+.1f} with" in text
+
     over = (
         sweeps.query("over == 'distillation' and metric == 'balanced_accuracy_tuned'").set_index("arm").loc[[DISTILLED]]
     )
@@ -212,16 +219,24 @@ def test_readme_shows_what_groups_gain():
     young = every.query("pair == 'Young x Male' and share == 0.99").set_index(["over", "metric", "arm"]).sort_index()
     most, means = young.loc[("plain", "worst_group"), "mean"] * 100, young.loc[("plain", "mean_of_groups"), "mean"]
     edited = "difference editing"
-    told = f"is {gain(young.loc[('SUBG', 'worst_group', edited)])} over *SUBG* in the worst group, {most[edited]:.1f} %"
-    assert f"{told} where plain training has {most['plain']:.1f} %" in " ".join(text.split())
-    assert means.drop("balanced real faces").idxmax() == edited
-    assert f"get no other real faces, {100 * means[edited]:.1f} %" in text
-    absent = worst.get_group(("Smiling x Male", 1.0)).set_index("arm")["difference"]
+    told = f"For Young it is {gain(young.loc[('SUBG', 'worst_group', edited)])}, {most[edited]:.1f} %"
     text = " ".join(text.split())
+    assert f"{told} where plain training has {most['plain']:.1f} %" in text
+    assert means.drop("balanced real faces").idxmax() == edited
+    told = f"{100 * means[edited]:.1f} % (re-weighting {100 * means['re-weighting']:.1f} %;"
+    assert f"get no other real faces, {told}" in text
+    weaker = every.query("pair == 'Smiling x Male' and share == 0.95").set_index(["over", "metric", "arm"]).sort_index()
+    means = 100 * weaker.loc[("plain", "mean_of_groups"), "mean"]
+    told = f"{gain(weaker.loc[('SUBG', 'worst_group', edited)])}, where *re-weighting* has the higher mean of groups"
+    assert f"not for Smiling at 95 %, {told}, {means['re-weighting']:.1f} % against {means[edited]:.1f} %." in text
+    absent = worst.get_group(("Smiling x Male", 1.0)).set_index("arm")["difference"]
     assert f"is known, closes {closed(absent, 'counterfactual, other faces')}." in text
     drawn = pd.read_csv(ROOT / "data" / "results" / "groups_differences.csv").query("data == 'toy' and over == 'plain'")
-    drawn = drawn.query("share == 0.99 and metric == 'worst_group'").set_index("arm")["difference"]
-    assert f"closes {closed(drawn, 'difference editing')} and SUBG {closed(drawn, 'SUBG')} of the gap." in text
+    drawn = drawn.query("share == 0.99 and metric == 'worst_group'").set_index("arm")
+    told = [closed(drawn["difference"], arm) for arm in ("difference editing", "SUBG")]
+    low, high = 100 * drawn.loc["SUBG", ["low", "high"]]
+    assert "closes {} and SUBG {} of the gap".format(*told) in text
+    assert f"whose gain holds zero ({low:+.1f} to {high:+.1f})." in text
     wavy = table.query("pair == 'Wavy_Hair x Male' and share == 0.99 and metric == 'worst_group'").set_index("arm")
     uncertain = (gain(wavy.loc[arm]) for arm in ("difference editing", "difference editing, components"))
     assert "hold zero ({}, {})".format(*(text.partition("(")[2].rstrip(")") for text in uncertain)) in text
@@ -281,9 +296,12 @@ def test_readme_tells_who_obeys_on_real_faces():
 
 def test_readme_tells_what_longer_training_gains():
     table = pd.read_csv(ROOT / "data" / "results" / "recognition_differences.csv")
-    table = table.query("protocol == 'same epochs' and over == 'none' and metric == 'accuracy'")
-    rows = table.set_index(["data", "arm"])[["difference", "low", "high"]] * 100
+    table = table.query("protocol == 'same epochs' and over == 'none'").set_index(["metric", "data", "arm"]).sort_index()
+    rows = table.loc["accuracy", ["difference", "low", "high"]] * 100
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    tuned = table.loc[("balanced_accuracy_tuned", "faces64")]
+    for arm, words in (("balancing", "has there"), ("every face twice", "twice"), ("more real faces", "faces again")):
+        assert f"{words} {gain(tuned.loc[arm])}" in text
     for of in itertools.product(("toy", "faces64"), ("balancing", "every face twice")):
         assert "{:+.1f} ({:+.1f} to {:+.1f})".format(*rows.loc[of]) in text, of
 
