@@ -1,7 +1,7 @@
 """The paper's equations, one function each.
 
 Every loss returns a scalar: the mean over batch *and* elements, so a weight means the same at any image size.
-The paper's norms are sums; with its λ's the mean is the reading under which no term drowns the others.
+The paper's norms are sums, by which the reconstruction of faces would drown all else.
 """
 
 import torch
@@ -14,7 +14,7 @@ def image_reconstruction(x, x_hat):
 
 
 def squared_reconstruction(x, x_hat):
-    """E‖x − x̂‖²: what Eq. 4 would be with the squared norm of Eq. 11."""
+    """E‖x − x̂‖²: the reconstruction of faces with the squared norm of that of embeddings."""
     return mse_loss(x_hat, x)
 
 
@@ -57,7 +57,7 @@ def began_convergence(error_real, error_fake, gamma):
 def feature_reconstruction(features, x, x_hat):
     """E‖f(x) − f(x̂)‖₁ in the features f of a frozen network (Johnson et al., 2016): what must be seen alike.
 
-    Eq. 14 asks what a classifier answers; this asks, one stage earlier, what its first layers see.
+    The perceptual loss asks what a classifier answers; this asks, one stage earlier, what its first layers see.
     """
     with torch.no_grad():
         seen = features(x)
@@ -83,7 +83,7 @@ def discriminator(logits_real, logits_fake):
 
     D sees no labels, although Eq. 12 and 13 print D(x̂|a) and D(ẑ|a): they condition the fake side alone, where D could
     tell a fake by its being told labels. Sec. III-D gives D no input for them, and whether a face fits its labels is
-    what Eq. 14 asks.
+    what the perceptual loss asks. Eq. 5 has this form, too.
     """
     return softplus(-logits_real).mean() + softplus(logits_fake).mean()
 

@@ -17,7 +17,7 @@ COARSE = 32  # height and width, at most, at which linear maps see faces
 
 
 def resolutions(size):
-    """How many resolutions lie between `size` and 8x8, both counted: four for 64x64 ("repeated four times").
+    """How many resolutions lie between `size` and 8x8, both counted: four for 64x64 ("repeated for four times").
 
     Raises ValueError unless `size` is 8 times a power of two, at least 16.
     """

@@ -123,6 +123,16 @@ def test_attgan_takes_labels_twice_as_minus_and_plus_one():
     assert seen[0].shape[2:] == (2, 2) and seen[1].shape[2:] == (4, 4)
 
 
+def test_attgan_decodes_by_a_shortcut_and_judges_each_face_by_itself():
+    generator = attgan.Generator(32, 2, 3).eval()
+    x, b = torch.rand(4, 3, 32, 32), torch.ones(4, 3)
+    code, shortcut = generator.encode(x)
+    assert not torch.equal(generator.decode((code, shortcut), b), generator.decode((code, shortcut + 1), b))
+    critic = attgan.Critic(32, 2, 4, 3)
+    for together, alone in zip(critic(x), critic(x[:1]), strict=True):
+        assert_close(together[:1], alone)
+
+
 def test_a_network_in_use_computes_what_it_did_in_training():
     """Instance norm without running averages: `eval()` changes nothing for StarGAN."""
     generator = stargan.Generator(2, 3, 1)
@@ -260,6 +270,8 @@ def test_dcgan_starts_small_and_its_sample_is_fixed_by_the_seed():
     torch.manual_seed(0)
     generator = dcgan.NoiseGenerator(32, 16, 8)
     assert generator[1].weight.std().item() == pytest.approx(0.02, rel=0.1)
+    scales = torch.cat([layer.weight for layer in generator if isinstance(layer, torch.nn.BatchNorm2d)])
+    assert scales.mean().item() == pytest.approx(1, abs=0.01) and scales.std().item() == pytest.approx(0.02, rel=0.3)
     model = generator.eval()
     assert torch.equal(dcgan.sample(model, 3, 1), dcgan.sample(model, 3, 1))
     assert not torch.equal(dcgan.sample(model, 3, 1), dcgan.sample(model, 3, 2))

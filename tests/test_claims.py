@@ -58,14 +58,6 @@ def test_a_value_may_be_off_by_its_rounding(printed, low, high, verdict):
 
 
 @pytest.mark.parametrize(
-    "low, high, verdict",
-    [(2, 8, "holds"), (1.1, 3, "holds weaker"), (0.9, 3, "does not hold"), (0.9, 5, "undecided")],
-)
-def test_times_are_a_gain_over_once(low, high, verdict):
-    assert claims.as_times(4, measured(low, high)) == verdict
-
-
-@pytest.mark.parametrize(
     "low, high, verdict", [(2, 2, "holds"), (1, 2, "undecided"), (1, 1.5, "does not hold"), (3, 3, "does not hold")]
 )
 def test_a_choice_holds_if_all_seeds_make_it(low, high, verdict):

@@ -142,21 +142,23 @@ def of_systems(**columns):
     return pd.concat([table, table.assign(n_train=10, system="other")], ignore_index=True)  # and a smaller run
 
 
-def test_distances_and_operations_are_told_in_times_ours():
+def test_distances_and_operations_are_told_in_times():
     table = of_systems(
         system=["ours", "ours", "StarGAN", "StarGAN"], seed=[0, 1, 0, 1], frechet_classifier=[1.0, 3.0, 2.0, 24.0]
     )
-    times = evidence.times_ours("StarGAN")({"table1": table})
+    times = evidence.times_as_far("StarGAN", "ours")({"table1": table})
     assert times.value == pytest.approx(4) and "n_train 100" in times.recipe
     reach = 12.706 * np.log(2)  # Student's t with one degree of freedom, times half the distance of two logarithms
     assert (times.low, times.high) == pytest.approx((4 * np.exp(-reach), 4 * np.exp(reach)), rel=1e-3)
-    alone = evidence.times_ours("StarGAN")({"table1": table[table["seed"] == 0]})
+    inverse = evidence.times_as_far("ours", "StarGAN")({"table1": table})
+    assert inverse.value == pytest.approx(1 / 4)
+    alone = evidence.times_as_far("StarGAN", "ours")({"table1": table[table["seed"] == 0]})
     assert (alone.value, alone.low, alone.high) == (pytest.approx(2), 0, np.inf)
     with pytest.raises(evidence.Missing):
-        evidence.times_ours("DCGAN")({"table1": table})
+        evidence.times_as_far("DCGAN", "ours")({"table1": table})
     strangers = table[(table["seed"] == 0) == (table["system"] == "StarGAN")]
     with pytest.raises(evidence.Missing):  # each has a seed of its own
-        evidence.times_ours("StarGAN")({"table1": strangers})
+        evidence.times_as_far("StarGAN", "ours")({"table1": strangers})
     cost = of_systems(system=["ours, classifier", "ours, Φ", "StarGAN"], published_tflop=[1.0, 1.0, 5.0])
     assert evidence.training_times("StarGAN", "ours, classifier", "ours, Φ")({"cost": cost}).value == 2.5
     with pytest.raises(evidence.Missing):
@@ -169,7 +171,7 @@ def test_a_larger_run_without_the_system_does_not_hide_the_one_that_has_it():
     cost = of_systems(system=["ours, Φ", "StarGAN"], published_tflop=[1.0, 5.0])
     dearer = cost[cost["system"] == "StarGAN"].assign(n_train=1_000)
     results = {"table1": pd.concat([table, larger]), "cost": pd.concat([cost, dearer])}
-    assert evidence.times_ours("StarGAN")(results).value == pytest.approx(2)
+    assert evidence.times_as_far("StarGAN", "ours")(results).value == pytest.approx(2)
     assert evidence.training_times("StarGAN", "ours, Φ")(results).value == 5
 
 

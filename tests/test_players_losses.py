@@ -55,6 +55,9 @@ def test_bars_of_a_measure_have_one_scale():
     page = losses.effect_html(ablation(l1=[1, 1.1, 0.9]), losses.LOSSES[0])
     left, width = map(float, re.findall(r"left:([\d.]+)%;width:([\d.]+)%", page)[1])
     assert left > 50 and left + width == pytest.approx(100, abs=0.2)
+    page = losses.effect_html(ablation(l1=[-1, -1.1, -0.9]), losses.LOSSES[0])  # a loss is as wide as a gain
+    left, width = map(float, re.findall(r"left:([\d.]+)%;width:([\d.]+)%", page)[1])
+    assert left == pytest.approx(0, abs=0.2) and width < 50
 
 
 def test_the_widget_shows_what_is_switched_off():

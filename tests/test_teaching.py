@@ -174,6 +174,18 @@ def test_no_decimal_number_is_quoted_that_was_not_measured(path, measured):
     assert set(re.findall(r"\d+\.\d+", re.sub(GAIN, "", text))) <= single
 
 
+def test_questions_quote_the_counts_of_random_doubling():
+    facts = pd.read_csv(config.ROOT / "data" / "results" / "labels.csv").query("data == 'toy' and profile == 'laptop'")
+    facts = facts.set_index("fact")["value"]
+    least, most = ([facts[f"{of}, {of_whom}"] for of_whom in ("none", "doubling")] for of in ("minimum", "maximum"))
+    text = " ".join(read(KIT / "questions.md").split())
+    assert "Bald from {:.0f} to {:.0f}, No_Beard from {:,.0f} to {:,.0f}.".format(*least, *most) in text
+    ratios = [highest / lowest for lowest, highest in zip(least, most, strict=True)]
+    deviations = [facts[f"std, {name}"] for name in ("doubling", "every face twice")]
+    assert "The ratio falls from {:.0f} to {:.0f}; the standard deviation, ".format(*ratios) in text
+    assert "deviation, {:,.0f}, is nearly that of plain doubling, {:,.0f}.".format(*deviations) in text
+
+
 # --- Rubric ----------------------------------------------------------------------------------------------------------
 
 

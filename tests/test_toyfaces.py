@@ -105,6 +105,61 @@ def test_each_label_shows_at_its_place_next_to_any_others(name):
         assert change[:, ~((x >= left) & (x <= right) & (y >= top) & (y <= bottom))].max() <= 2
 
 
+#: What a label adds to a face is darker than what it covers, whoever it is; or lighter.
+DARKER = (
+    "5_o_Clock_Shadow", "Bags_Under_Eyes", "Black_Hair", "Bushy_Eyebrows", "Eyeglasses", "Goatee", "Mustache",
+    "Sideburns", "Wearing_Hat",
+)  # fmt: skip
+LIGHTER = ("Attractive", "Gray_Hair", "No_Beard", "Pale_Skin", "Young")
+
+
+@pytest.mark.parametrize("name", DARKER + LIGHTER)
+def test_a_label_shows_what_it_says_and_not_its_opposite(name):
+    a, person = people(balanced=True)
+    off, on = a.copy(), a.copy()
+    off[:, index(CELEBA, name)], on[:, index(CELEBA, name)] = False, True
+    before, after = (toyfaces.render(labels, person, size=SIZE).float().mean((1, 2, 3)) for labels in (off, on))
+    assert ((after > before) == (name in LIGHTER)).all()
+
+
+def somebody(*names):
+    """Portraits of `PEOPLE` people with these labels alone, before anything is drawn."""
+    a = np.zeros((PEOPLE, len(CELEBA)), dtype=bool)
+    a[:, [index(CELEBA, name) for name in names]] = True
+    return portrait.Portrait(a, np.arange(PEOPLE), 3, SIZE, "cpu")
+
+
+def test_a_pose_moves_and_turns_a_face_without_bending_it():
+    people = somebody()
+    right = torch.stack([people.u.diff(dim=2)[:, 0, 0], people.v.diff(dim=2)[:, 0, 0]])  # one pixel on
+    down = torch.stack([people.u.diff(dim=1)[:, 0, 0], people.v.diff(dim=1)[:, 0, 0]])
+    torch.testing.assert_close(right.norm(dim=0), down.norm(dim=0))
+    torch.testing.assert_close(right.norm(dim=0), people.pixel.flatten())
+    torch.testing.assert_close((right * down).sum(0), torch.zeros(PEOPLE), atol=1e-6, rtol=0)
+    assert people.pixel.unique().numel() == PEOPLE and (right[1] > 0).any() and (right[1] < 0).any()
+
+
+def test_a_palette_is_walked_from_its_first_colour_to_its_last():
+    people, palette = somebody(), ((0.0, 0.2, 0.9), (1.0, 0.2, 0.5), (0.0, 0.4, 0.1))
+    people.trait["skin"] = torch.tensor([0.0, 0.25, 0.5, 1.0])[:, None, None]
+    walked = [palette[0], (0.5, 0.2, 0.7), palette[1], palette[2]]
+    torch.testing.assert_close(people.pick(palette, "skin")[:, :, 0, 0], torch.tensor(walked))
+
+
+def test_hair_has_its_named_colour_wherever_it_is_not_dyed():
+    def differ(people):  # whether the bands of hair of a person differ
+        return (people.bands - people.bands[:, :1]).abs().amax((1, 2)) > 1e-6
+
+    brown = somebody("Brown_Hair")
+    dyed = brown.trait["dyed"].flatten() < portrait.DYED
+    assert dyed.any() and not dyed.all() and torch.equal(differ(brown), dyed)
+    unnamed = somebody()
+    assert not differ(unnamed).any()
+    light = 1 + 0.06 * unnamed.spread("hair_light")[:, 0]
+    expected = unnamed.pick(portrait.OTHER_HAIR, "other_hair")[:, :, 0, 0] * light
+    torch.testing.assert_close(unnamed.bands[:, 0], expected)
+
+
 def test_another_index_is_another_person():
     a = np.repeat(toyfaces.labels(1, seed=2), 12, axis=0)
     images = toyfaces.render(a, np.arange(12), size=32).float()

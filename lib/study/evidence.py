@@ -238,14 +238,15 @@ def label(fact):
     return measure
 
 
-def times_ours(system):
-    """How many times as large as ours the Fréchet distance of a system is (in a classifier's features: not FID), from
-    table1.csv: the geometric mean over seeds and Student's interval. One seed leaves everything open."""
+def times_as_far(system, than):
+    """How many times as large as that of `than` the Fréchet distance of a system is (in a classifier's features, so
+    that the order of printed FIDs can be judged, not their size), from table1.csv: the geometric mean over seeds and
+    Student's interval. One seed leaves everything open."""
 
     def measure(results):
-        table = _of_complete_run(_table(results, "table1"), {system, "ours"})
+        table = _of_complete_run(_table(results, "table1"), {system, than})
         distance = table.pivot(index="seed", columns="system", values="frechet_classifier")
-        logs = np.log(distance[system] / distance["ours"]).dropna()
+        logs = np.log(distance[system] / distance[than]).dropna()
         if logs.empty:  # no seed has both
             raise Missing
         value, low, high = np.exp(metrics.over_seeds(logs))
