@@ -32,7 +32,6 @@ import pandas as pd
 from lib import checkpoints, config
 from lib.study.arms import NO_PERCEPTUAL
 from lib.study.evidence import (
-    Measured,
     Missing,
     Untestable,
     accuracy,
@@ -152,7 +151,8 @@ CLAIMS = [
     *(Claim("Fig. 5", f"standard deviation of {pairs}, more than", 2, label(f"std of {pairs}"), more_than)
       for pairs in ("the 40 rarest pairs, doubling / balancing", "all pairs, every face twice / balancing")),
     *(Claim("Table 1", f"FID of {name}", printed, unavailable(FID), as_value) for name, printed in TABLE_1.items()),
-    *(Claim(section, f"distance to real faces of {name}, times {than}, more than", 1, times_as_far(name, than), more_than)
+    *(Claim(section, f"distance to real faces of {name}, times {than}, more than", 1, times_as_far(name, than),
+            more_than)
       for section, name, than in (
           *(("Table 1", name, "ours") for name in TABLE_1 if name != "ours"),
           ("Table 1", "StarGAN", "DCGAN"),
