@@ -153,14 +153,21 @@ def test_readme_shows_what_helps():
         assert set(of.loc[of.index.intersection(arms), "seeds"]) == {draws}
         assert [cell.strip() for cell in cells.split("|")] == [f"{100 * of.loc['flip', 'mean']:.1f}", *expected]
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"on top of difference editing makes {gain(rows.loc[(500, 'difference editing, mixup')])}." in text
+    assert f"on top of difference editing it makes {gain(rows.loc[(500, 'difference editing, mixup')])} over" in text
     many = [rows.loc[(n, "difference editing")] for n in (8_000, 16_000)]
     assert "edits do no certain harm, and give no certain help" in text
     assert all(row["low"] < 0 < row["high"] for row in many)
     sweeps = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv").query("data == 'faces64'")
-    stacked = sweeps.query("over == 'cheap stack' and metric == 'balanced_accuracy_tuned' and n_train == 1000")
-    assert f"adds {gain(stacked.set_index('arm').loc['difference editing, cheap stack'])}, which" in text
+    stacks = sweeps.query("metric == 'balanced_accuracy_tuned'").set_index(["over", "arm", "n_train"]).sort_index()
+    few, some, many = (gain(stacks.loc[("flip", "cheap stack", n)]) for n in (500, 1_000, 2_000))
+    assert f"gains {few} with 500 labels, {some} with 1,000 and {many} with 2,000." in text
+    edited = [stacks.loc[("cheap stack", "difference editing, cheap stack", n)] for n in (500, 1_000, 2_000)]
+    assert "above that stack by {}, {} and **{}**.".format(*map(gain, edited)) in text
+    assert [row["low"] > 0 for row in edited] == [False, False, True] and edited[0]["high"] > 0
     shares = sweeps.query("metric == \"share of the yardstick's gain\" and setting == 'tuned on validation'")
+    mixup = shares.query("arm == 'mixup' and n_train == 500").iloc[0]
+    told = "{:.0f} % ({:.0f} to {:.0f})".format(*(100 * mixup[["mean", "low", "high"]]))
+    assert f"Mixup alone reaches {told} of the yardstick with 500 labels" in text
     for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED, "distillation"])].itertuples():
         assert (
             f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
@@ -184,6 +191,17 @@ def test_readme_shows_what_helps():
     )
     for n, row in zip(over["n_train"], over.iloc, strict=True):
         assert f"{gain(row)} with {n:,}" in text
+
+
+def test_readme_tells_what_the_papers_way_gains_with_the_wide_embedding():
+    table = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv")
+    table = table.query("setting == 'tuned on validation' and n_train == 1000 and over == 'none' and data == 'faces64'")
+    of = table.query("metric == 'balanced_accuracy_tuned'").set_index("arm")
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    told = f"*doubling* has {gain(of.loc['doubling'])} and *balancing* {gain(of.loc['balancing'])}, while faces that are"
+    assert f"{told} merely rebuilt do no certain harm, {gain(of.loc['reconstructions'])}." in text
+    assert set(of.loc[["doubling", "balancing", "reconstructions"], "seeds"]) == {3}
+    assert of.loc["reconstructions", "low"] < 0 < of.loc["reconstructions", "high"]
 
 
 def test_readme_shows_what_groups_gain():
