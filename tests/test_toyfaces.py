@@ -130,20 +130,20 @@ def somebody(*names):
 
 
 def test_a_pose_moves_and_turns_a_face_without_bending_it():
-    people = somebody()
-    right = torch.stack([people.u.diff(dim=2)[:, 0, 0], people.v.diff(dim=2)[:, 0, 0]])  # one pixel on
-    down = torch.stack([people.u.diff(dim=1)[:, 0, 0], people.v.diff(dim=1)[:, 0, 0]])
+    faces = somebody()
+    right = torch.stack([faces.u.diff(dim=2)[:, 0, 0], faces.v.diff(dim=2)[:, 0, 0]])  # one pixel on
+    down = torch.stack([faces.u.diff(dim=1)[:, 0, 0], faces.v.diff(dim=1)[:, 0, 0]])
     torch.testing.assert_close(right.norm(dim=0), down.norm(dim=0))
-    torch.testing.assert_close(right.norm(dim=0), people.pixel.flatten())
+    torch.testing.assert_close(right.norm(dim=0), faces.pixel.flatten())
     torch.testing.assert_close((right * down).sum(0), torch.zeros(PEOPLE), atol=1e-6, rtol=0)
-    assert people.pixel.unique().numel() == PEOPLE and (right[1] > 0).any() and (right[1] < 0).any()
+    assert faces.pixel.unique().numel() == PEOPLE and (right[1] > 0).any() and (right[1] < 0).any()
 
 
 def test_a_palette_is_walked_from_its_first_colour_to_its_last():
-    people, palette = somebody(), ((0.0, 0.2, 0.9), (1.0, 0.2, 0.5), (0.0, 0.4, 0.1))
-    people.trait["skin"] = torch.tensor([0.0, 0.25, 0.5, 1.0])[:, None, None]
+    faces, palette = somebody(), ((0.0, 0.2, 0.9), (1.0, 0.2, 0.5), (0.0, 0.4, 0.1))
+    faces.trait["skin"] = torch.tensor([0.0, 0.25, 0.5, 1.0])[:, None, None]
     walked = [palette[0], (0.5, 0.2, 0.7), palette[1], palette[2]]
-    torch.testing.assert_close(people.pick(palette, "skin")[:, :, 0, 0], torch.tensor(walked))
+    torch.testing.assert_close(faces.pick(palette, "skin")[:, :, 0, 0], torch.tensor(walked))
 
 
 def test_hair_has_its_named_colour_wherever_it_is_not_dyed():
