@@ -85,11 +85,11 @@ def build(folder=ROOT / "build", sheets=None):
     sheets = exercises.sheets() if sheets is None else sheets
     for sheet in sheets:
         name = f"{sheet.notebook}.ipynb"
-        notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
-        execution.write(without_outputs(exercises.put_into(notebook, sheet, solved=True)), folder / "teacher" / name)
+        solved = exercises.put_into(deeper(nbformat.read(NOTEBOOKS / name, as_version=4)), sheet, solved=True)
+        execution.write(without_outputs(solved), folder / "teacher" / name)
         source = course / "source" / sheet.notebook / name
         source.parent.mkdir(parents=True)
-        execution.write(graded(nbformat.read(NOTEBOOKS / name, as_version=4), sheet), source)
+        execution.write(graded(deeper(nbformat.read(NOTEBOOKS / name, as_version=4)), sheet), source)
 
     grader = nbgrader(course)
     for sheet in sheets:
@@ -136,6 +136,14 @@ def graded(notebook, sheet):
 def _role(name, solution=False, grade=False, **points):
     return {"grade_id": name, "solution": solution, "grade": grade, "locked": grade, "task": False,
             "schema_version": 3, **points}  # fmt: skip
+
+
+def deeper(notebook):
+    """The notebook with its links as they lead from a folder of `build`, one deeper than `notebooks`, in place."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../", "](../../")
+    return notebook
 
 
 def without_outputs(notebook):

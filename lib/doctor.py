@@ -69,7 +69,10 @@ def python():
 
 def install(installed):
     if not installed:
-        raise Finding("not installed here in its present form", "python3 course.py run (every command installs first)")
+        raise Finding(
+            "not installed here in its present form",
+            "python3 course.py lab (every command but this one installs first)",
+        )
     places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place not in ("", str(ROOT))]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
     command = [sys.executable, "-c", "import lib; print(*lib.__path__)"]

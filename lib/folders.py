@@ -185,18 +185,21 @@ def find(source):
     folder = Path(source)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; COURSE_DATA must be `toy`, or a folder of CelebA or your own faces")
+    columns = []  # of the CSVs that are neither
     for level in _levels(folder):
         celeba = [table for place in level for table in _files(place, "list_attr_celeba.txt", "list_attr_celeba.csv")]
         if celeba:
             beside = [path for path in celeba if path.parent != celeba[0].parent]  # not the same list as .csv
             return _find_celeba(_only([celeba[0], *beside], "attribute lists of CelebA", folder), folder)
-        own = [path for place in level for path in _csvs(place) if "image" in tables.header(path)]
+        csvs = {path: tables.header(path) for place in level for path in _csvs(place)}
+        own = [path for path, names in csvs.items() if "image" in names]
         if own:
             table = _only(own, "CSVs with a column `image`", folder)
             return OwnFolder((table,), table.parent)
+        columns += [f"; {path.name} has the columns {some(names)}" for path, names in csvs.items()]
     raise DataError(
         f"{folder} has neither list_attr_celeba.txt (CelebA) nor a CSV with a column `image` (your own faces); it "
-        f"holds {some(sorted(os.listdir(folder))) or 'nothing'}; see the head of lib/folders.py"
+        f"holds {some(sorted(os.listdir(folder))) or 'nothing'}{''.join(columns[:3])}; see data/README.md"
     )
 
 

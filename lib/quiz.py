@@ -90,4 +90,5 @@ def write(folder):
                 f'from jupyterquiz import display_quiz\n\ndisplay_quiz("{notebook}.json", shuffle_answers=True)'
             ),
         ]
-    nbformat.write(new_notebook(cells=cells), folder / "quiz.ipynb")
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}  # else Jupyter asks which
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "quiz.ipynb")

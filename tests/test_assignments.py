@@ -1,6 +1,7 @@
 """Student's, teacher's and graded notebooks: who sees what, and what a submission is worth."""
 
 import os
+import re
 
 import nbformat
 import pytest
@@ -50,8 +51,21 @@ def test_student_notebooks_are_those_of_the_course_and_a_line_that_names_the_poi
         student = nbformat.read(folder / "student" / f"{sheet.notebook}.ipynb", as_version=4)
         assert not any(cell.get("outputs") for cell in student.cells)
         mine = [cell.source for cell in student.cells if not cell.id.endswith("-points")]
-        assert mine == [cell.source for cell in course.cells]
+        assert mine == [cell.source for cell in assignments.deeper(course).cells]
         assert len(student.cells) == len(course.cells) + len(sheet.exercises)
+
+
+@pytest.mark.parametrize("who", ["student", "teacher"])
+def test_links_lead_from_build_to_what_is_there(folder, who):
+    links = [
+        link
+        for path in (folder / who).glob("*.ipynb")
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+        for link in re.findall(r"\]\((\.\./[^)#]+)", cell.source)
+    ]
+    assert len(links) >= 5
+    assert [link for link in links if not (assignments.ROOT / "build" / who / link).resolve().exists()] == []
 
 
 def test_the_teacher_has_every_solution_and_why(folder):

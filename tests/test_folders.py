@@ -159,7 +159,7 @@ def test_a_folder_without_faces(tmp_path):
     with pytest.raises(DataError, match="list_attr_celeba.txt .* column `image` .* it holds nothing"):
         folders.find(tmp_path)
     (tmp_path / "labels.csv").write_text("file;Hat\na;1\n")
-    with pytest.raises(DataError, match="it holds labels.csv"):
+    with pytest.raises(DataError, match="it holds labels.csv; labels.csv has the columns file, Hat; see data"):
         folders.find(tmp_path)
 
 

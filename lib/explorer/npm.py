@@ -52,7 +52,7 @@ def fetch(name, version, path):
             f"{name} {version} comes by npm, which is not here: install Node.js with npm (Debian and Ubuntu: "
             f"sudo apt install npm), then start again; or put the package's archive at {path}"
         )
-    command = [npm, "pack", f"{name}@{version}", "--pack-destination", str(path.parent), "--silent"]
+    command = [npm, "pack", f"{name}@{version}", "--pack-destination", str(path.parent), "--loglevel=error"]
     process = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, errors="replace")
     if process.returncode:
         raise NpmError(
