@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+LOOKED_THROUGH = 5_000  # pictures of your own, at most, that are opened one by one
 INSTALL = f'{sys.executable} -m pip install -c constraints.txt -e ".[book,test]"'
 
 
@@ -165,6 +166,9 @@ def faces():
         rows = layout.rows()
         text = f"{type(layout).__name__} with {len(rows.files):,} of {rows.listed:,} listed faces, {run.source}"
         data.check_enough(run, rows)
+        if isinstance(layout, folders.OwnFolder) and len(rows.files) <= LOOKED_THROUGH:
+            for _ in folders.decode(layout, rows.files.tolist(), 16):
+                pass
     except folders.DataError as error:
         text = "; but ".join(filter(None, [text, str(error)]))
         raise Finding(text, "data/README.md shows the folders that the course can read") from error

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 
 from lib import checkpoints, config, data, distances, losses, metrics, oracle, stages
+from lib.tables import some
 
 FOLDER = config.ROOT / "data" / "pretrained"
 STAGES = ("autoencoder", "classifier", "mapping")
@@ -165,11 +166,15 @@ def load(name, faces=None):
         raise checkpoints.CheckpointError(
             f"the weights {name!r} are damaged or not all there: get the folder {folder} again"
         ) from error
-    if faces is not None and (faces.size, faces.names) != (ready.size, ready.names):
+    if faces is not None and faces.size != ready.size:
         raise ValueError(
-            f"the weights {name!r} are for faces of {ready.size}x{ready.size} pixels with the attributes "
-            f"{', '.join(ready.names)}; these have {faces.size}x{faces.size} and {', '.join(faces.names)}: "
-            "take a profile of that size, or train on these faces"
+            f"the weights {name!r} are for faces of {ready.size}x{ready.size} pixels, these have "
+            f"{faces.size}x{faces.size}: take a profile of that size, or train on these faces"
+        )
+    if faces is not None and faces.names != ready.names:
+        raise ValueError(
+            f"the weights {name!r} know the attributes {some(ready.names)}, these faces have {some(faces.names)}: "
+            "train on these faces"
         )
     return ready
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
+from PIL import Image
 
 from lib import doctor
 
@@ -106,6 +107,19 @@ def test_data_folder_is_looked_into(examine, monkeypatch, tmp_path):
     (tmp_path / "one.png").touch()
     (tmp_path / "labels.csv").write_text("image,Smiling\none.png,1\n")
     assert "1 of 1" in examine()[1]["data"]
+
+
+def test_a_picture_of_your_own_that_cannot_be_opened_is_named(examine, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    splits = ["train"] * 256 + ["val"] * 64 + ["test"] * 64
+    for i in range(len(splits)):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{i}.png")
+    rows = [f"{i}.png,{split},{i % 2},{i % 3 % 2}" for i, split in enumerate(splits)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,split,Hat,Beard", *rows]))
+    assert "PROBLEM" not in examine()[1]["data"]
+    (tmp_path / "5.png").write_bytes(b"no picture")
+    code, lines = examine()
+    assert code == 1 and "5.png" in lines["data"] and "cannot be used" in lines["data"]
 
 
 def test_wrong_inception_weights(examine, tmp_path):
