@@ -85,11 +85,11 @@ def build(folder=ROOT / "build", sheets=None):
     sheets = exercises.sheets() if sheets is None else sheets
     for sheet in sheets:
         name = f"{sheet.notebook}.ipynb"
-        solved = exercises.put_into(deeper(nbformat.read(NOTEBOOKS / name, as_version=4)), sheet, solved=True)
-        execution.write(without_outputs(solved), folder / "teacher" / name)
+        solved = exercises.put_into(nbformat.read(NOTEBOOKS / name, as_version=4), sheet, solved=True)
+        execution.write(without_outputs(deeper(solved)), folder / "teacher" / name)
         source = course / "source" / sheet.notebook / name
         source.parent.mkdir(parents=True)
-        execution.write(graded(deeper(nbformat.read(NOTEBOOKS / name, as_version=4)), sheet), source)
+        execution.write(deeper(graded(nbformat.read(NOTEBOOKS / name, as_version=4), sheet)), source)
 
     grader = nbgrader(course)
     for sheet in sheets:

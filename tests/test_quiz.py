@@ -136,8 +136,10 @@ def test_only_without_the_perceptual_loss_obedience_is_certainly_worse():
     assert {name for name, (_, _, high) in intervals.items() if high < 0} == {"no perceptual loss"}
     assert {name for name, (_, low, _) in intervals.items() if low > 0} == {"no adversarial loss of embeddings"}
     away = rows.pivot(index="variant", columns="seed", values="frechet_classifier")
-    away = away.loc["no adversarial loss of embeddings"] - away.loc["full objective"]
-    assert metrics.over_seeds(away)[1] > 0  # "the faces move away from real ones"
+    away = away - away.loc["full objective"]
+    for name in ("no adversarial loss of embeddings", "no reconstruction of images"):  # of the latter notebook 04 tells
+        assert metrics.over_seeds(away.loc[name])[1] > 0  # "the faces move away from real ones"
+    assert metrics.over_seeds(difference.loc["non-saturating"])[2] < 0
 
 
 def test_balancing_is_worse_at_every_size_and_real_faces_help_where_they_are_few():
