@@ -119,17 +119,27 @@ def settle():
     os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"
 
 
+def begin():
+    """The run that the options ask for; ends here where there is no such profile, or no faces in such a folder."""
+    from lib import config, folders
+
+    try:
+        course = config.start(show=False)
+        if course.source != "toy":
+            folders.find(course.source)
+    except ValueError as error:
+        sys.exit(str(error))
+    return course
+
+
 # --- Commands: each gets the options and what argparse did not know, and returns an exit code ------------------------
 
 
 def run(options, _):
     """execute the notebooks in order; executed copies go to runs/<data>/<profile>/notebooks/"""
-    from lib import checkpoints, config, execution
+    from lib import checkpoints, execution
 
-    try:
-        course = config.start(show=False)
-    except ValueError as error:
-        sys.exit(str(error))
+    course = begin()
     if options.save and course.source != "toy":
         sys.exit("--save puts outputs into notebooks/, and only drawn faces may be shown there: leave out --data.")
     chapters = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -152,12 +162,14 @@ def lab(_, arguments):
     """open JupyterLab on the first notebook; further arguments go to it (--no-browser, --port ...)"""
     from lib import lab
 
+    begin()
     first = next(NOTEBOOKS.glob("00_*.ipynb"), NOTEBOOKS)
     return subprocess.call([sys.executable, "-m", "jupyterlab", *lab.options(first), *arguments], cwd=ROOT)
 
 
 def study(_, arguments):
     """run every study of what helps, and the ledger of claims; goes on where it was stopped"""
+    begin()
     others = [["tuned"], ["groups"], ["sweep"], ["sweep", "--few-labels"]]
     for module, *rest in [["recognition", *arguments], *([] if arguments else others), ["claims"]]:
         code = subprocess.call([sys.executable, "-m", f"lib.study.{module}", *rest], cwd=ROOT)
@@ -168,6 +180,7 @@ def study(_, arguments):
 
 def bench(_, arguments):
     """measure how fast every stage is, beside the machine's own rate and a textbook step; or only the stages named"""
+    begin()
     return subprocess.call([sys.executable, "-m", "benchmarks.bench", *arguments], cwd=ROOT)
 
 

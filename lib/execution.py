@@ -1,6 +1,9 @@
 """Execute notebooks outside a browser, and store them without what only lives in a kernel."""
 
+import asyncio
+import contextlib
 import re
+import signal
 import sys
 import time
 
@@ -63,13 +66,23 @@ def execute_one(path):
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,
             store_widget_state=False,
+            on_notebook_start=_interruptible,
             on_cell_executed=lambda **_: progress.update(),
         )
         try:
             client.execute()
         except (CellExecutionError, DeadKernelError) as error:
             failure = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # without a terminal's colours
+        except KeyboardInterrupt:
+            client.shutdown_kernel = "immediate"  # else the kernel tells what it was busy with
+            raise
     return clean(notebook), failure
+
+
+def _interruptible(**_):
+    """Ctrl+C stops the run by Python's KeyboardInterrupt: nbclient's own answer to it cleans up twice, and fails."""
+    with contextlib.suppress(NotImplementedError):  # Windows has no handlers to remove
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def clean(notebook):

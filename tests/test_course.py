@@ -129,6 +129,15 @@ def test_older_python_is_told_so(monkeypatch):
 
 
 @pytest.fixture
+def faces(tmp_path):
+    """A folder that looks like one of faces."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    (folder / "faces.csv").write_text("image,Smiling,Male\na.png,1,0\n")
+    return folder
+
+
+@pytest.fixture
 def calls(monkeypatch):
     """Runs commands in this interpreter; records the processes they would start."""
     calls = []
@@ -141,19 +150,19 @@ def calls(monkeypatch):
     return calls
 
 
-def test_options_reach_the_kernels(calls, tmp_path, monkeypatch):
+def test_options_reach_the_kernels(calls, faces, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     course.main(["lab", "--profile", "paper", "--data", "faces"])
     assert os.environ["COURSE_PROFILE"] == "paper"
-    assert os.environ["COURSE_DATA"] == str((tmp_path / "faces").resolve())
+    assert os.environ["COURSE_DATA"] == str(faces.resolve())
 
 
-def test_folders_from_the_environment_are_made_absolute(calls, tmp_path, monkeypatch):
+def test_folders_from_the_environment_are_made_absolute(calls, faces, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COURSE_DATA", "faces")
     monkeypatch.setenv("COURSE_RUNS", "results")
     course.main(["lab"])
-    assert os.environ["COURSE_DATA"] == str((tmp_path / "faces").resolve())
+    assert os.environ["COURSE_DATA"] == str(faces.resolve())
     assert os.environ["COURSE_RUNS"] == str((tmp_path / "results").resolve())
 
 
@@ -197,14 +206,21 @@ def test_what_is_not_understood_stops(calls, arguments):
     assert stop.value.code == 2 and not calls
 
 
-def test_unknown_profile_is_named(calls):
+@pytest.mark.parametrize("command", ["run", "lab", "study", "bench"])
+def test_unknown_profiles_and_folders_without_faces_are_told_before_anything_starts(calls, tmp_path, command):
     with pytest.raises(SystemExit, match="'huge'.*ci, laptop, reference, paper"):
-        course.main(["run", "--profile", "huge"])
+        course.main([command, "--profile", "huge"])
+    os.environ["COURSE_PROFILE"] = "ci"
+    with pytest.raises(SystemExit, match="nowhere is not a folder"):
+        course.main([command, "--data", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit, match="neither list_attr_celeba.txt"):
+        course.main([command, "--data", str(tmp_path)])
+    assert not calls
 
 
-def test_outputs_on_photographs_are_never_saved(calls, tmp_path):
+def test_outputs_on_photographs_are_never_saved(calls, faces):
     with pytest.raises(SystemExit, match="only drawn faces"):
-        course.main(["run", "--data", str(tmp_path), "--save"])
+        course.main(["run", "--data", str(faces), "--save"])
 
 
 def test_environment_yml_leaves_dependencies_to_pyproject():
@@ -322,5 +338,6 @@ def test_results_that_cannot_be_written_are_named(calls, tmp_path, monkeypatch):
 
 def test_a_data_folder_that_is_a_link_to_itself_is_told_like_any_other(calls, tmp_path, monkeypatch):
     (tmp_path / "loop").symlink_to("loop")
-    course.main(["lab", "--data", str(tmp_path / "loop")])
+    with pytest.raises(SystemExit, match="loop is not a folder"):
+        course.main(["lab", "--data", str(tmp_path / "loop")])
     assert os.environ["COURSE_DATA"] == str(tmp_path / "loop")

@@ -3,7 +3,10 @@
 import errno
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
@@ -111,3 +114,22 @@ def test_a_full_disk_names_the_notebook_and_leaves_nothing(write, tmp_path, monk
     with pytest.raises(CheckpointError, match=r"could not write .*copies/00_first.ipynb: .*No space left on device"):
         execution.execute([path], copies)
     assert list(copies.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there Ctrl+C is no signal that one process can send to another")
+def test_ctrl_c_ends_the_run_and_its_kernel_without_a_traceback(write, tmp_path):
+    busy = tmp_path / "busy"
+    path = write("00_first", f"import os, pathlib, time; pathlib.Path({str(busy)!r}).write_text(str(os.getpid()))\n" +
+                 "while True: time.sleep(0.1)")  # fmt: skip
+    code = "import sys; from pathlib import Path; from lib import execution\n"
+    code += f"try: execution.execute([Path({str(path)!r})], Path({str(tmp_path / 'copies')!r}))\n"
+    code += "except KeyboardInterrupt: sys.exit('Stopped.')"
+    run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    while not (busy.exists() and busy.read_text()):
+        assert run.poll() is None
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate()
+    assert run.returncode == 1 and told.splitlines()[-1] == "Stopped." and "Traceback" not in told
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(busy.read_text()), 0)
