@@ -55,10 +55,10 @@ def smoothed(context, images, a, amount=0.1):
     return lambda x, b, rows, progress: (x, b + amount * (0.5 - b))
 
 
-def distilled(context, images, a, edits=False, share=0.75, taught=1.0):
+def distilled(context, images, a, edits=False, remedies=False, share=0.75, taught=1.0):
     """The last `share` of every batch are unlabelled faces, labelled by what teachers think of them (`soft_labels`):
     distillation (Hinton et al., 2015) through faces that the teachers have not met (Xie et al., 2020)."""
-    faces, p = (torch.from_numpy(array) for array in soft_labels(context, edits, taught))
+    faces, p = (torch.from_numpy(array) for array in soft_labels(context, edits, remedies, taught))
 
     def change(x, b, rows, progress):
         kept = len(x) - round(share * len(x))
@@ -71,13 +71,14 @@ def distilled(context, images, a, edits=False, share=0.75, taught=1.0):
     return change
 
 
-def soft_labels(context, edits, taught=1.0):
+def soft_labels(context, edits, remedies=False, taught=1.0):
     """Faces without labels, uint8 (n, 3, S, S), and the probabilities of their attributes, float32 (n, A): the mean
-    over `TEACHERS` recognisers of mirrored labelled faces, with `edits` half of them by difference editing. They learn
-    for the share `taught` of the largest number of steps that the profile tries, once for all students of a context."""
+    over `TEACHERS` recognisers of mirrored labelled faces, with `edits` half of them by difference editing, with
+    `remedies` erased in part, and mixed by mixup and CutMix. They learn for the share `taught` of the largest number of
+    steps that the profile tries, once for all students of a context."""
     faces, images, a = context.strangers, context.train.images, context.train.attributes
-    if (edits, taught) in context.soft_labels:
-        return faces, context.soft_labels[edits, taught]
+    if (edits, remedies, taught) in context.soft_labels:
+        return faces, context.soft_labels[edits, remedies, taught]
     settings = replace(context.run.profile.recognition, falling=True)
     if len(faces) == 0:
         raise training_sets.Unavailable("every face has labels")
@@ -85,6 +86,9 @@ def soft_labels(context, edits, taught=1.0):
     changes = [flipped(context, images, a)]
     if edits:
         changes = [edited(context, images, a, through="components", until=0.75), *changes]
+    if remedies:
+        changes += [transformed(context, images, a, "erase")]
+        changes += [mixed(context, images, a, how, alpha=0.2) for how in ("mixup", "cutmix")]
     p = 0
     for seed in range(TEACHERS):
         with torch.random.fork_rng():
@@ -92,7 +96,7 @@ def soft_labels(context, edits, taught=1.0):
             network = models.AttributeClassifier(images.shape[-1], settings.filters, a.shape[1])
         network = recogniser.train(network, images, a, settings, steps, seed, change=in_turn(changes))
         p = p + torch.from_numpy(recogniser.predict(network, faces)).sigmoid().numpy() / TEACHERS
-    context.soft_labels[edits, taught] = p
+    context.soft_labels[edits, remedies, taught] = p
     return faces, p
 
 

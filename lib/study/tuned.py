@@ -32,7 +32,7 @@ from lib.study.selection import Choosing
 SETTING = "tuned on validation"  # column `setting` of its tables
 FLIP, YARDSTICK = "flip", sweep.YARDSTICK  # the arm that others are compared with, and the one that shows what is there
 STACKED = "cheap stack"  # every cheap remedy that validation keeps
-DISTILLATION = "distillation"  # what unlabelled faces are worth without edits
+DISTILLATION, REMEDIED = "distillation", "distillation, remedies"  # what faces without labels give without edits
 SIZES = (500, 1_000, 2_000, 8_000, 16_000)
 
 FLIPPED = Change(batches.flipped)
@@ -41,6 +41,10 @@ CUTMIX = Change(batches.mixed, {"how": "cutmix"}, {"alpha": (0.2, 1.0)}, "CutMix
 #: Edited faces let a teacher learn for long; one of the labelled faces alone may do better by stopping earlier.
 TAUGHT_BY_EDITS = Change(batches.distilled, {"edits": True}, {"share": (0.75, 0.5)})
 TAUGHT_BY_FACES = Change(batches.distilled, {"edits": False}, {"taught": (2 / 3, 1.0), "share": (0.75, 0.5)})
+#: The teachers' batches with the remedies that validation keeps with 500 labels, mixing weak.
+TAUGHT_BY_ALL, TAUGHT_BY_REMEDIES = (
+    replace(change, options=change.options | {"remedies": True}) for change in (TAUGHT_BY_EDITS, TAUGHT_BY_FACES)
+)
 SMOOTHED = Change(batches.smoothed, {}, {"amount": (0.1, 0.05)}, "label smoothing")
 TRIVIAL, RANDOM, ERASED = (
     Change(batches.transformed, {"name": short}, name=name)
@@ -92,7 +96,9 @@ TABLE = [
         tried={"times": (2, 5)},
     ),  # fmt: skip
     Arm(DISTILLATION, "rivals", changes=(TAUGHT_BY_FACES, FLIPPED)),
+    Arm(REMEDIED, "rivals", changes=(TAUGHT_BY_REMEDIES, FLIPPED)),
     Arm("difference editing, distilled", "past the paper", changes=(TAUGHT_BY_EDITS, FLIPPED)),
+    Arm("difference editing, distilled, remedies", "past the paper", changes=(TAUGHT_BY_ALL, FLIPPED)),
     Arm("difference editing, distilled, mixup", "past the paper", changes=(TAUGHT_BY_EDITS, FLIPPED, MIXUP)),
     Arm("pretrained Encoder", "rivals", start=sweep.pretrained_encoder, changes=(FLIPPED,)),
     Arm("fresh Encoder", "rivals", start=sweep.fresh_encoder, changes=(FLIPPED,)),
@@ -214,7 +220,7 @@ if __name__ == "__main__":
     for study in studies(course, options.sizes, options.arms, options.seeds):
         study.table()
         study.intervals(over=None)
-        for rival in (STACKED, DISTILLATION):
+        for rival in (STACKED, DISTILLATION, REMEDIED):
             if rival in study.arms:
                 study.intervals(rival)
         print(study.intervals(FLIP).query("metric == 'balanced_accuracy_tuned'").to_string(index=False))
