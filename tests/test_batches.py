@@ -223,10 +223,12 @@ def others(context):
 def test_the_last_faces_of_a_batch_are_strangers_labelled_by_teachers(others, monkeypatch):
     faces, p = others.strangers, np.linspace(0, 1, 24 * 5, dtype=np.float32).reshape(24, 5)
     assert len(faces) == 24
-    monkeypatch.setattr(batches, "soft_labels", lambda context, edits, taught: (faces, p))
+    asked = []
+    monkeypatch.setattr(batches, "soft_labels", lambda *options: asked.append(options) or (faces, p))
     x, b, rows = batch_of(others)
     torch.manual_seed(0)
-    changed, labels = made(batches.distilled, others, share=0.75)(x, b, rows, 0.5)
+    changed, labels = made(batches.distilled, others, edits=True, share=0.75, taught=0.5)(x, b, rows, 0.5)
+    assert asked == [(others, True, False, 0.5)]
     assert torch.equal(changed[:2], x[:2]) and torch.equal(labels[:2], b[:2])
     assert torch.equal(x, batch_of(others)[0])  # nothing is overwritten
     found = [int((data.to_float(faces) == face).flatten(1).all(1).nonzero()) for face in changed[2:]]
@@ -234,8 +236,11 @@ def test_the_last_faces_of_a_batch_are_strangers_labelled_by_teachers(others, mo
 
 
 @pytest.mark.parametrize("edits", [False, True])
-def test_teachers_learn_from_labelled_faces_alone_and_their_probabilities_are_averaged(others, monkeypatch, edits):
-    taught, asked, train = [], [], recogniser.train
+@pytest.mark.parametrize("remedies", [False, True])
+def test_teachers_learn_from_labelled_faces_alone_and_their_probabilities_are_averaged(
+    others, monkeypatch, edits, remedies
+):
+    taught, asked, happened, train = [], [], [], recogniser.train
 
     def spy(model, images, a, settings, steps, seed, change):
         assert np.array_equal(images, others.train.images) and np.array_equal(a, others.train.attributes)
@@ -243,23 +248,38 @@ def test_teachers_learn_from_labelled_faces_alone_and_their_probabilities_are_av
         taught.append((seed, change))
         return train(model, images, a, settings, steps, seed, change=change)
 
-    def edited(context, images, a, **options):
-        asked.append(options)
-        return lambda x, b, rows, progress: (x, b)
+    def unchanged(name):
+        def make(context, images, a, *values, **options):
+            asked.append((name, *values, options))
+            return lambda x, b, rows, progress: happened.append(name) or (x, b)
+
+        return make
 
     logits = np.random.default_rng(0).normal(size=(batches.TEACHERS, 24, 5)).astype(np.float32)
     given = iter(logits)
     monkeypatch.setattr(batches.recogniser, "train", spy)
     monkeypatch.setattr(batches.recogniser, "predict", lambda model, images: next(given))
-    monkeypatch.setattr(batches, "edited", edited)
+    for name in ("edited", "flipped", "transformed", "mixed"):
+        monkeypatch.setattr(batches, name, unchanged(name))
     before = torch.random.get_rng_state()
-    faces, p = batches.soft_labels(others, edits, 0.5)
+    faces, p = batches.soft_labels(others, edits, remedies, 0.5)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert np.array_equal(faces, others.strangers)
     np.testing.assert_allclose(p, (1 / (1 + np.exp(-logits))).mean(0), rtol=1e-5)
     assert [seed for seed, _ in taught] == [0, 1, 2]
-    assert asked == ([{"through": "components", "until": 0.75}] if edits else [])
-    batches.soft_labels(others, edits, 0.5)
+    expected = [("flipped", {})]
+    if edits:
+        expected.append(("edited", {"through": "components", "until": 0.75}))
+    if remedies:
+        expected += [
+            ("transformed", "erase", {}),
+            ("mixed", "mixup", {"alpha": 0.2}),
+            ("mixed", "cutmix", {"alpha": 0.2}),
+        ]
+    assert asked == expected
+    order = ["edited"] * edits + ["flipped"] + ["transformed", "mixed", "mixed"] * remedies  # faces are mixed last
+    assert happened == order * batches.TEACHERS
+    batches.soft_labels(others, edits, remedies, 0.5)
     assert len(taught) == batches.TEACHERS  # once is enough
 
 
