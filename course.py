@@ -6,10 +6,12 @@ Only the standard library is imported up here: this file has to start where noth
 """
 
 import argparse
+import atexit
 import collections
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -116,6 +118,7 @@ def settle():
         os.environ[variable] = os.pathsep.join([str(folder), *others])
     if not os.access(os.path.expanduser("~"), os.W_OK):
         os.environ["HOME"] = tempfile.mkdtemp(prefix="course-home-")
+        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
     os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"
 
 

@@ -18,11 +18,11 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from lib import checkpoints, config, data, losses, metrics, oracle, plots, stages
+from benchmarks import results
+from lib import config, data, losses, metrics, oracle, plots, stages
 from lib.augmentation import generate
 from lib.study import comparison
 
-RESULTS = config.ROOT / "data" / "results" / "ablation.csv"
 PICTURE = config.ROOT / "notebooks" / "figures" / "ablation.png"
 SHORT = {"epochs": 2}  # of Φ; of the autoencoder where it varies
 CARRY = 500  # steps, half of a short training of the autoencoder at profile laptop
@@ -31,9 +31,9 @@ SHOWN = 8  # faces in a row of the picture
 
 @dataclass(frozen=True)
 class Variant:
-    """`changes` of the config of the stage that is its `group`, "mapping" or "autoencoder", and of the `guide`, the
-    classifier. The first one of a group is the reference of the others. `validation`: everything learns from train and
-    val, for about as many steps as from train."""
+    """`changes` of the config of the stage that is its `group`, "mapping" or "autoencoder"; those of `guide` are of the
+    classifier that guides Φ. The first one of a group is the reference of the others. `validation`: everything learns
+    from train and val, for about as many steps as from train."""
 
     group: str
     changes: dict = field(default_factory=dict)
@@ -73,10 +73,10 @@ def trained(run, faces, variant, seed):
         if variant.validation:
             epochs = configs[stage].epochs * usual / len(faces.part("train"))
             configs[stage] = dataclasses.replace(configs[stage], epochs=epochs)
-    configs["classifier"] = dataclasses.replace(configs["classifier"], **variant.guide)
     configs[variant.group] = dataclasses.replace(configs[variant.group], **variant.changes)
     run = dataclasses.replace(run, profile=dataclasses.replace(run.profile, **configs), seed=seed_below)
-    return stages.autoencoder(run, faces), stages.mapping(run, faces, seed=seed)
+    below = stages.autoencoder(run, faces), stages.classifier(run, faces, **variant.guide)  # Φ's guide, not its own
+    return below[0], stages.mapping(run, faces, below, seed=seed)
 
 
 def detail(images):
@@ -111,12 +111,11 @@ def measure(frame, test, autoencoder, phi):
 
 
 def table(run, faces, variants, seeds):
-    """Rows of `variants` (name -> Variant), seed by seed within a group. Those of the same judge in RESULTS stand until
-    their variant and seed are measured with other settings."""
+    """Rows of `variants` (name -> Variant), seed by seed within a group. Those of the same judge in the table stand
+    until their variant and seed are measured with other settings."""
     judge, test = oracle.oracle(run, faces), faces.part("test")
     frame = comparison.Frame(run, faces, judge)
-    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=["variant", "seed", "stage", "judge"])
-    done = done[done["judge"] == judge.folder.name]
+    path = results.path_of(run, "ablation")
     groups = dict.fromkeys(variant.group for variant in variants.values())
     todo = [(name, seed) for group in groups for seed in seeds for name in variants if variants[name].group == group]
     with tqdm(todo, desc="ablation", unit="variant") as bar:
@@ -124,7 +123,7 @@ def table(run, faces, variants, seeds):
             bar.set_postfix_str(f"{name}, seed {seed}")
             variant = variants[name]
             autoencoder, mapping = trained(run, faces, variant, seed)
-            if (done["stage"] == mapping.folder.name).any():
+            if results.holds(path, stage=mapping.folder.name, judge=judge.folder.name):
                 continue
             row = {"variant": name, "group": variant.group} | measure(frame, test, autoencoder.model, mapping.model)
             steps = {f"{stage.folder.name.partition('-')[0]}_steps": int(stage.log["step"].iloc[-1]) for stage in
@@ -137,11 +136,8 @@ def table(run, faces, variants, seeds):
                 stage=mapping.folder.name,
                 judge=judge.folder.name,
             )
-            stale = (done["variant"] == name) & (done["seed"] == seed)
-            done = pd.concat([done[~stale], pd.DataFrame([row])], ignore_index=True)
-            with checkpoints.atomic(RESULTS) as path:
-                done.to_csv(path, index=False, float_format="%.5g")
-    return done
+            results.merge(path, pd.DataFrame([row]), ["variant", "seed"], judge.folder.name)
+    return pd.read_csv(path)
 
 
 def picture(run, faces, variants, seed=0):

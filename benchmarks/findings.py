@@ -8,7 +8,8 @@ The picture holds a digest of the numbers that it shows; a test asks whether the
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from benchmarks.table1 import EQUAL, RESULTS
+from benchmarks.results import PUBLISHED
+from benchmarks.table1 import EQUAL
 from lib import config, plots
 from lib.study import comparison, evidence, sweep, tuned
 
@@ -33,13 +34,13 @@ LOOKS = {  # one arm, one look, in every panel
 
 def numbers():
     """What the picture shows: name -> DataFrame, accuracies and gains in points, distances as they are."""
-    groups = pd.read_csv(RESULTS / "groups_differences.csv")
+    groups = pd.read_csv(PUBLISHED / "groups_differences.csv")
     groups = groups.query("data == 'faces64' and pair == 'Smiling x Male' and share == 0.99 and over == 'plain'")
     groups = groups.query("metric == 'worst_group'").set_index("arm")[["mean", "difference"]]
-    sizes = pd.read_csv(RESULTS / "sweep_differences.csv").query("data == 'faces64'").set_index("setting")
+    sizes = pd.read_csv(PUBLISHED / "sweep_differences.csv").query("data == 'faces64'").set_index("setting")
     few = evidence.points(sizes.loc[tuned.SETTING], over=tuned.FLIP, protocol="chosen steps")
     whole = evidence.points(sizes.loc["fewer faces"])
-    systems = pd.read_csv(RESULTS / "table1.csv").query("data == 'toy' and profile == 'laptop'")
+    systems = pd.read_csv(PUBLISHED / "table1.csv").query("data == 'toy' and profile == 'laptop'")
     systems = systems.groupby("system")[["balanced_accuracy", "frechet_classifier"]].mean()
     ours = [comparison.OURS, comparison.EDITING]
     return {

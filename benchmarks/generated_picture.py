@@ -43,9 +43,8 @@ def edited(ready, field, people, a1):
 def invented(ready, field, people, a1):
     """Embeddings of as many persons who carry the labels of `people` and look like nobody, and the same moved to the
     labels `a1` by Φ: z + Φ(a') - Φ(a). (len(a1), Z)."""
-    noise = CALM * torch.randn(len(people), len(field.mean), generator=torch.Generator().manual_seed(SEED))
     a, a1 = (torch.from_numpy(labels).float() for labels in (people.attributes, a1))
-    z = flow.follow(field, noise, a, 0, 1) * field.std + field.mean
+    z = flow.sample(field, a, torch.Generator().manual_seed(SEED), CALM)
     times, phi = len(a1) // len(people), ready.mapping.model
     return phi(a1) + (z - phi(a)).repeat_interleave(times, 0)
 

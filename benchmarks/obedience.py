@@ -17,13 +17,12 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
-from lib import augmentation, checkpoints, config, data, losses, metrics, oracle, pretrained
+from benchmarks import results
+from lib import augmentation, config, data, losses, metrics, oracle, pretrained
 from lib.baselines import systems
 from lib.study import comparison
 
-RESULTS = config.ROOT / "data" / "results" / "obedience.csv"
 GENERATED = "generated"
 BALANCED = "generated for balanced labels"
 LEARNT = "generated for training faces"  # much nearer to their own faces than `generated` ones: learnt by heart
@@ -96,12 +95,7 @@ def main(arguments=None):
         run = config.start(options.profile, source)
         table = measure(pretrained.recipe_run(options.weights, run) if options.weights else run, options.seeds)
         print(table[table["attribute"] == "all"].set_index(["faces", "seed"])[["accuracy", "balanced_accuracy", "l1"]])
-        with FileLock(run.folder.parents[1] / "obedience.lock"), checkpoints.atomic(RESULTS) as path:
-            if RESULTS.exists():
-                kept = pd.read_csv(RESULTS)
-                again = (kept[["data", "profile"]] == table[["data", "profile"]].iloc[0]).all(axis=1)
-                table = pd.concat([kept[~again], table], ignore_index=True)
-            table.round(5).to_csv(path, index=False)
+        results.merge(results.path_of(run, "obedience"), table, ["data", "profile"])
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from benchmarks import results
 from benchmarks.obedience import answers
-from lib import checkpoints, config, data, losses, oracle, stages
+from lib import config, data, losses, oracle, stages
 from lib.study import recogniser
 
-RESULTS = config.ROOT / "data" / "results" / "bottleneck.csv"
 PICTURE = config.ROOT / "notebooks" / "figures" / "bottleneck.png"
 LONG = 16  # epochs, twice those of profile laptop
 SHOWN = 8  # faces in a row of the picture
@@ -49,11 +49,10 @@ def rebuilt(autoencoder, images):
 def measure(run, faces, variants, seeds):
     """The table, seed by seed; rows of a variant trained with other settings, or judged by another oracle, go."""
     judge, test = oracle.oracle(run, faces), faces.part("test")
-    done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=["variant", "seed", "stage", "judge"])
-    done = done[done["judge"] == judge.folder.name]
+    path = results.path_of(run, "bottleneck")
     for seed, name in tqdm([(seed, name) for seed in seeds for name in variants], desc="bottleneck", unit="variant"):
         trained = stages.autoencoder(replace(run, seed=seed), faces, **variants[name])
-        if (done["stage"] == trained.folder.name).any():
+        if results.holds(path, stage=trained.folder.name, judge=judge.folder.name):
             continue
         images = rebuilt(trained.model, test.images)
         table = answers(test, recogniser.predict(judge.model, images))
@@ -62,11 +61,8 @@ def measure(run, faces, variants, seeds):
             seed=seed, n_train=len(faces.part("train")), n_test=len(test), steps=int(trained.log["step"].iloc[-1]),
             stage=trained.folder.name, judge=judge.folder.name,
         )  # fmt: skip
-        stale = (done["variant"] == name) & (done["seed"] == seed)
-        done = pd.concat([done[~stale], table.assign(variant=name, **recipe)], ignore_index=True)
-        with checkpoints.atomic(RESULTS) as path:
-            done.to_csv(path, index=False, float_format="%.5g")
-    return done
+        results.merge(path, table.assign(variant=name, **recipe), ["variant", "seed"], judge.folder.name)
+    return pd.read_csv(path)
 
 
 def picture(run, faces, variants, seed):

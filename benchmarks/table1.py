@@ -21,15 +21,14 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 
+from benchmarks import results
 from lib import checkpoints, config, data, models, oracle, stages, training
 from lib.attributes import CELEBA, celeba_statistics
 from lib.baselines import common, cost, icgan
 from lib.baselines.systems import SYSTEMS, make
 from lib.study import comparison
 
-RESULTS = config.ROOT / "data" / "results"
 LOOKS, LOOKED_AT = 20, 250  # how often the judge looks at a system in training, and at how many faces
 OBEYS = (0.60, 0.70)  # balanced accuracies of the judge's answers against the labels asked for; a constant one's is 0.5
 REPETITIONS = 15  # of a timed turn
@@ -289,22 +288,10 @@ def keep(table, run, row):
     one of the same data, profile, system and seed."""
     own = run.folder / "results" / f"{table}.csv"
     checkpoints.writable(own.parent)
-    with FileLock(run.folder.parents[1] / f"{table}.lock"):  # processes side by side share these tables
-        for path in (own, RESULTS / own.name)[: 1 + (run.profile.name != "ci")]:
-            merge(path, pd.DataFrame([row]))
+    for path in {own, results.path_of(run, table)}:
+        results.merge(path, pd.DataFrame([row]), ["data", "profile", "system", "seed"])
     shown = {key: row[key] for key in ("balanced_accuracy", "kept", "images_per_second") if key in row}
     print(table, row["system"], f"seed {row['seed']}", *(f"{key} {value:.3f}" for key, value in shown.items()))
-
-
-def merge(path, new):
-    """Put the rows of `new` into the table at `path`, in place of those of the same data, profile, system and seed."""
-    if path.exists():
-        keys = ["data", "profile", "system", "seed"]
-        old = pd.read_csv(path)
-        replaced = pd.MultiIndex.from_frame(old[keys]).isin(pd.MultiIndex.from_frame(new[keys]))
-        new = pd.concat([old[~replaced], new], ignore_index=True)
-    with checkpoints.atomic(path) as temporary:
-        new.to_csv(temporary, index=False, float_format="%.5g")
 
 
 if __name__ == "__main__":

@@ -84,22 +84,6 @@ def impossible(a, names, conflicts=CONFLICTS):
     return bad
 
 
-def statistics_table(a, names, split):
-    """Counts and co-occurrence per split: one row per split and attribute, a column per attribute.
-
-    `split` is an array of "train", "val", "test", shape (N,). Column `faces` is the size of the split.
-    """
-    tables = []
-    for name in SPLITS:
-        part = np.asarray(a)[np.asarray(split) == name]
-        table = pd.DataFrame(cooccurrence(part), columns=list(names))
-        table.insert(0, "split", name)
-        table.insert(1, "faces", len(part))
-        table.insert(2, "attribute", list(names))
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
 def celeba_statistics(split="train"):
     """CelebA's co-occurrence counts, shipped with the course: `(faces, co)`, an int and an int64 (40, 40) array."""
     table = pd.read_csv(STATISTICS)

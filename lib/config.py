@@ -234,7 +234,9 @@ def start(profile=None, data=None, seed=0, show=True):
     """
     name = os.environ.get("COURSE_PROFILE") or profile or "laptop"
     if name not in PROFILES:
-        raise ValueError(f"COURSE_PROFILE is {name!r}; choose one of: {', '.join(PROFILES)}")
+        raise ValueError(
+            f"there is no profile {name!r} (--profile, or COURSE_PROFILE); choose one of: {', '.join(PROFILES)}"
+        )
     source = os.environ.get("COURSE_DATA") or data or "toy"
     if source != "toy":
         source = os.path.realpath(os.path.expanduser(source))  # unlike pathlib's they raise nothing

@@ -93,7 +93,7 @@ def packages():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanting = []
-    for needed in map(Requirement, project["dependencies"] + project["optional-dependencies"]["test"]):
+    for needed in map(Requirement, project["dependencies"] + sum(project["optional-dependencies"].values(), [])):
         try:
             version = metadata.version(needed.name)
         except metadata.PackageNotFoundError:

@@ -74,11 +74,12 @@ def follow(field, z, a, start, stop, steps=STEPS):
     return z
 
 
-def sample(field, a, generator=None, steps=STEPS):
-    """An embedding for each row of labels (B, A), (B, Z); another one for each draw of noise by torch's `generator`."""
+def sample(field, a, generator=None, calm=1.0):
+    """An embedding for each row of labels (B, A), (B, Z); another one for each draw of noise by torch's `generator`.
+    Less than all the noise, `calm` < 1, makes likelier embeddings, and fewer different ones."""
     a = torch.as_tensor(a).float().to(field.mean.device)
-    noise = torch.randn(len(a), len(field.mean), generator=generator).to(a.device)
-    return follow(field, noise, a, 0, 1, steps) * field.std + field.mean
+    noise = calm * torch.randn(len(a), len(field.mean), generator=generator).to(a.device)
+    return follow(field, noise, a, 0, 1) * field.std + field.mean
 
 
 def edit(field, z, a, a1, steps=STEPS):

@@ -133,27 +133,27 @@ def bootstrap_interval(values, rng, n=2000, level=0.95):
     return low, high
 
 
-def intervals_together(centre, drawn, level=0.95):
-    """Intervals `(low, high)` of K numbers that hold for all of them at once, each (K,): their own, all wider by one
-    factor (max-t, Westfall and Young, 1993). Of K intervals that each hold by themselves about one in twenty does not.
+def intervals_together(centre, drawn):
+    """95 % intervals `(low, high)` of K numbers that hold for all of them at once, each (K,): their own, all wider by
+    one factor (max-t, Westfall and Young, 1993). Of intervals that hold each by itself about one in twenty does not.
 
     centre   (K,), the numbers
     drawn    (n, K), how they might have come out, as `bootstrap_means` gives it
     """
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     reach = (high - low) / 2
     deviation = np.divide(abs(drawn - centre), reach, out=np.zeros_like(drawn), where=reach > 0)
-    factor = np.quantile(deviation.max(axis=1), level)
+    factor = np.quantile(deviation.max(axis=1), 0.95)
     return centre - factor * reach, centre + factor * reach
 
 
-def over_seeds(values, level=0.95):
-    """`(mean, low, high)` of a number measured once per seed, (S,): its mean and Student's t interval.
+def over_seeds(values):
+    """`(mean, low, high)` of a number measured once per seed, (S,): its mean and Student's 95 % t interval.
 
     One seed has no interval: low and high are NaN. For two models give their differences, seed by seed.
     """
     values = np.asarray(values, dtype=float)
     if len(values) == 1:
         return values[0], np.nan, np.nan
-    reach = student.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return values.mean(), values.mean() - reach, values.mean() + reach

@@ -16,6 +16,7 @@ from lib import config, data, stages, toyfaces, training
 
 SEED = 1  # of the oracle and of the faces drawn for it; every run draws its own faces from seed 0
 PLENTY, MOST = 4, 100_000  # faces drawn for it: four times the training faces, at most so many
+OTHER = 1_000  # what the seed of a judge that is the run's own classifier is more than the run's: no generator's
 BALANCED = 1_000_000  # number of the first person among those whose attributes are independent
 SMOOTHEST = 1 / 24  # standard deviation of the blur that half of its faces get, at most, as a share of their width
 
@@ -58,7 +59,7 @@ def oracle(run, faces):
                 f"oracle   profile {run.profile.name} holds back {len(pool):,} training faces, fewer than the "
                 f"{len(train):,} it trains on: a classifier of another seed, trained on these, is the judge"
             )
-            return stages.classifier(run, faces, seed=run.seed + 1)
+            return stages.classifier(run, faces, seed=run.seed + OTHER)
     settings = config.ClassifierConfig(
         size=faces.size, attributes=faces.names, filters=32, epochs=6, batch_size=100, learning_rate=5e-3, seed=SEED
     )

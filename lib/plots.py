@@ -153,14 +153,14 @@ def faces(images, columns=8, row_labels=None, titles=None, title=None):
     return fig
 
 
-def on_off(pairs, names, title, columns=5):
+def on_off(pairs, names, title):
     """Contact sheet: for each attribute the same person without and with it.
 
     `pairs` (A, 2, 3, S, S) uint8, `names` of the A attributes.
     """
     line = np.full_like(pairs[:, 0, :, :, :1], 255)
     images = np.concatenate([pairs[:, 0], line, pairs[:, 1]], axis=-1)
-    return faces(images, columns, titles=map(readable, names), title=title)
+    return faces(images, columns=5, titles=map(readable, names), title=title)
 
 
 def _text_width(text, font_size):

@@ -66,11 +66,8 @@ RECIPES = {
 
 
 DRAWN = "Trained on drawn faces alone; under the licence of the code, MIT."
-TERMS = {
-    "toy": DRAWN,
-    "toy64": DRAWN,
-    "celeba64": "Trained on CelebA: for non-commercial research only. The licence of the code does not change that.",
-}
+CELEBA = "Trained on CelebA: for non-commercial research only. The licence of the code does not change that."
+OTHERS = "Those of the faces they were trained on."
 
 JUDGES = {  # by the stage that it is, see oracle.oracle
     "oracle": "the oracle of [lib/oracle.py](../../../lib/oracle.py), which learned from faces that nobody else saw",
@@ -242,7 +239,7 @@ def write_card(ready, command, judge, table, numbers, test):
         name=ready.folder.name, size=ready.size, attributes=len(ready.names), command=command, judge=judge, seed=seed,
         data="the drawn faces of `lib/toyfaces`" if source == "toy" else f"the faces of the folder `{source}`",
         made="\n".join(made), scores="\n".join(scores), n=len(test), half=len(test) // 2,
-        terms=TERMS.get(ready.folder.name, "Those of the faces they were trained on."), **numbers,
+        terms=DRAWN if source == "toy" else CELEBA if ready.folder.name == "celeba64" else OTHERS, **numbers,
     )  # fmt: skip
     with checkpoints.atomic(ready.folder / "README.md") as path:
         path.write_text(text, encoding="utf-8")

@@ -7,8 +7,6 @@ What a page says about the course is found in it, by markers that stand there an
 """
 
 import ast
-import importlib
-import inspect
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -135,24 +133,6 @@ def tested():
     return found
 
 
-def resolve(name):
-    """What a dotted name of lib stands for: a module, function, class or dataclass field; `f(x)` a parameter of f.
-
-    Raises LookupError if there is no such thing.
-    """
-    dotted, _, parameter = name.rstrip(")").partition("(")
-    module, *rest = dotted.split(".")
-    if module == "study":
-        module, *rest = f"study.{rest[0]}", *rest[1:]
-    try:
-        thing = importlib.import_module(f"lib.{module}")
-        for part in rest:
-            thing = getattr(thing, "__dataclass_fields__", {}).get(part) or getattr(thing, part)
-        return inspect.signature(thing).parameters[parameter] if parameter else thing
-    except (ImportError, AttributeError, KeyError, TypeError) as error:
-        raise LookupError(f"lib has no {name}") from error
-
-
 # --- Pages -----------------------------------------------------------------------------------------------------------
 
 
@@ -216,21 +196,6 @@ def symbols_page():
     )
     head = ["symbol", "name", "shape", "in the code", "equation", "notebook"]
     return f"# Symbols\n\n{text}\n{table(head, rows)}"
-
-
-def names(text, forms):
-    """Whether `text` holds one of the `forms` as whole words, whatever their case."""
-    return any(re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text, re.I) for form in forms)
-
-
-def formulas(text):
-    """All mathematics in Markdown, in one string."""
-    return " ".join(re.findall(r"\$\$.*?\$\$|\$[^$\n]+\$", text, re.S))
-
-
-def forms_of(entry):
-    """The spellings under which a glossary entry occurs in the course."""
-    return [entry["term"], *entry.get("also", [])]
 
 
 def glossary_page():

@@ -101,7 +101,7 @@ def autoencoder(run, faces, watch=None, **changes):
     return obtain(run, "autoencoder", settings, [faces.key, *([guide.digest] if guide else [])], begin, watch)
 
 
-def classifier(run, faces, watch=None, **changes):
+def classifier(run, faces, **changes):
     """Attribute classifier trained on the training faces (Sec. III-A)."""
     settings = dataclasses.replace(run.profile.classifier, **{"attributes": faces.names, "seed": run.seed} | changes)
 
@@ -110,7 +110,7 @@ def classifier(run, faces, watch=None, **changes):
         state = training.classifier_state(settings, accelerator.device)
         return state, len(images), lambda: training.train_classifier(accelerator, state, images, a, settings)
 
-    return obtain(run, "classifier", settings, [faces.key], begin, watch)
+    return obtain(run, "classifier", settings, [faces.key], begin)
 
 
 def mapping(run, faces, below=None, watch=None, **changes):
@@ -161,13 +161,14 @@ def obtain(run, stage, settings, inputs, begin, watch=None):
         if checkpoints.describe(folder) is None:
             for cut_off in folder.glob(".*.*") if first else ():  # what a killed process was writing
                 cut_off.unlink()
+            recipe = run.recipe(seed=settings.seed)  # now, as the checkout may have changed when the training ends
             state, faces, loop = begin(accelerator)
             steps = training.steps_of(settings, faces)
             seconds, rows = train(folder, stage, accelerator, state, loop, steps, watch)
             if first:
                 with checkpoints.atomic(folder / "log.csv") as path:
                     pd.DataFrame(rows).to_csv(path, index=False)
-                recipe = run.recipe(n_train=faces, steps=state.step, seconds=round(seconds, 1))
+                recipe |= {"n_train": faces, "steps": state.step, "seconds": round(seconds, 1)}
                 description = {"stage": stage, "config": dataclasses.asdict(settings), "recipe": recipe}
                 checkpoints.save(folder, state.modules["model"], description)
                 (folder / "state.pt").unlink(missing_ok=True)

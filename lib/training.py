@@ -270,14 +270,13 @@ def nudged(classifier, x, a, most):
     return x.detach() + most * gradient.sign()
 
 
-def train_classifier(accelerator, state, images, a, config, steps=None):
-    """Eq. 7-8 on `images` uint8 (N, 3, S, S) and labels `a` bool (N, A), for `config.epochs` or as many `steps`.
+def train_classifier(accelerator, state, images, a, config):
+    """Eq. 7-8 on `images` uint8 (N, 3, S, S) and labels `a` bool (N, A).
 
     With `config.noise` and `config.nudge` it learns from disturbed faces, see `noisy` and `nudged`. Records:
     cross_entropy.
     """
-    model = state.modules["model"]
-    stop = steps_of(config, len(images)) if steps is None else steps
+    model, stop = state.modules["model"], steps_of(config, len(images))
     for batch in batches(accelerator, len(images), config.batch_size, state.step, stop, config.seed):
         labels = a[batch].float()
         x = noisy(accelerator, to_float(images[batch]), config.noise, config.seed, state.step)

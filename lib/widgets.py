@@ -35,9 +35,9 @@ class FaceExplorer(W.VBox):
     `values` is the label vector on show, `picture` the PNG bytes of its face, `address.value` all that was chosen.
     """
 
-    def __init__(self, phi, decoder, names, a, people, judge, seed=0):
+    def __init__(self, phi, decoder, names, a, people, judge):
         self.phi, self.decoder, self.judge, self.names = phi.eval(), decoder.eval(), judge.eval(), tuple(names)
-        self.rows, self.rng = np.asarray(a, dtype=bool), np.random.default_rng(seed)
+        self.rows, self.rng = np.asarray(a, dtype=bool), np.random.default_rng(0)
         self.people = [(np.asarray(labels, dtype=bool), torch.as_tensor(z)) for labels, z in zip(*people, strict=True)]
         self.offered = describe(names, a)
         persons = [("that of the labels", None), *((f"person {i + 1}", i + 1) for i in range(len(self.people)))]

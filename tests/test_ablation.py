@@ -79,7 +79,8 @@ def test_variants_share_what_they_may_share(run):
     assert len({mapping for _, mapping in folders}) == 3
     assert len(list(run.folder.glob("classifier-*"))) == 2  # seed 0 for the first two, seed 1 for a chain of its own
     guides = {folder.name: stages.load(folder).config for folder in run.folder.glob("classifier-*")}
-    ablation.trained(run, faces, ablation.VARIANTS["the paper's guide"], 0)
+    same, _ = ablation.trained(run, faces, ablation.VARIANTS["the paper's guide"], 0)
+    assert run.profile.autoencoder.weight_feature and same.folder == folders[0][0]  # that learns from the usual guide
     (its,) = {folder.name for folder in run.folder.glob("classifier-*")} - set(guides)
     assert stages.load(run.folder / its).config.nudge == 0 < min(config.nudge for config in guides.values())
     for stage in ablation.trained(run, faces, ablation.VARIANTS["train and val"], 0):
@@ -138,8 +139,7 @@ def test_a_row_by_hand():
     }
 
 
-def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation, "RESULTS", tmp_path / "ablation.csv")
+def test_a_table_is_taken_up_and_drawn(run, monkeypatch):
     faces = data.load(run)
     names = ("full objective", "non-saturating", "decoder with skips")
     variants = {name: ablation.VARIANTS[name] for name in names}
@@ -148,7 +148,7 @@ def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "measure", lambda *given: measured.append(given) or measure(*given))
     ablation.table(run, faces, variants, [0, 1])
     assert len(measured) == 5
-    table = pd.read_csv(ablation.RESULTS)
+    table = pd.read_csv(run.folder / "results" / "ablation.csv")
     assert table.groupby("variant")["seed"].apply(list).to_dict() == dict.fromkeys(names, [0, 1])
     assert table.groupby("variant")["group"].first().tolist() == ["autoencoder", "mapping", "mapping"]
     for row in table.itertuples():  # each row is that of its own networks

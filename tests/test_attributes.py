@@ -83,16 +83,6 @@ def test_impossible_by_celebas_conflicts():
     assert attributes.impossible(a, CELEBA).tolist() == [False, True, False, True, True, False, False]
 
 
-def test_statistics_table():
-    split = np.array(["train", "val", "train", "train"])
-    table = attributes.statistics_table(TABLE, NAMES, split)
-    assert table.columns.tolist() == ["split", "faces", "attribute", *NAMES]
-    assert table["split"].tolist() == ["train"] * 3 + ["val"] * 3 + ["test"] * 3
-    assert table["faces"].tolist() == [3] * 3 + [1] * 3 + [0] * 3
-    assert table[list(NAMES)].to_numpy()[:3].tolist() == [[2, 2, 1], [2, 2, 1], [1, 1, 1]]
-    assert not table[table["split"] == "test"][list(NAMES)].to_numpy().any()
-
-
 def test_shipped_statistics_are_celebas():
     sizes = {}
     for split in attributes.SPLITS:

@@ -41,12 +41,13 @@ def test_one_command_measures_and_keeps_other_data(tmp_path, monkeypatch):
     data = config.DataConfig(size=32, train=48, val=16, test=16)
     monkeypatch.setitem(config.PROFILES, "ci", small_profile(data=data))
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
-    monkeypatch.setattr(obedience, "RESULTS", tmp_path / "obedience.csv")
+    path = tmp_path / "toy" / "ci" / "results" / "obedience.csv"
+    path.parent.mkdir(parents=True)
     faces = ["kept", "kept, too", "replaced"]
     old = {"data": ["faces", "toy", "toy"], "profile": ["ci", "toy64", "ci"], "faces": faces}
-    pd.DataFrame(old).to_csv(obedience.RESULTS, index=False)
+    pd.DataFrame(old).to_csv(path, index=False)
     obedience.main(["toy", "--profile", "ci", "--seeds", "0", "1"])
-    table = pd.read_csv(obedience.RESULTS)
+    table = pd.read_csv(path)
     assert {"kept", "kept, too"} < set(table["faces"]) and "replaced" not in set(table["faces"])
     whole = table[(table["attribute"] == "all") & (table["data"] == "toy")].set_index(["faces", "seed"])
     kinds = ["majority answer", "real faces", "reconstructions", "training mean face"]

@@ -108,4 +108,4 @@ def test_without_faces_held_back_another_seed_judges_and_it_is_said(run, pool, m
     folder = dataclasses.replace(run, source="/faces")
     judge = oracle.oracle(folder, pool)
     assert "holds back 0 training faces" in capsys.readouterr().out
-    assert judge.config.seed == 1 and judge.folder != stages.classifier(folder, pool).folder
+    assert judge.config.seed == 1_000 and judge.folder != stages.classifier(folder, pool).folder

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from small import small_profile
 
-from benchmarks import own_game, table1
+from benchmarks import own_game, results
 from lib import attributes, config, data, oracle
 from lib.study import recogniser
 
@@ -14,7 +14,7 @@ BLACK, BLOND, MALE = [1, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0, 0, 1, 1, 0]
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(table1, "RESULTS", tmp_path / "published")
+    monkeypatch.setattr(results, "PUBLISHED", tmp_path / "published")
     profile = small_profile(data=config.DataConfig(size=32, train=48, val=16, test=16))
     return config.Run(profile, "toy", 0, tmp_path / "toy" / "ci")
 
@@ -51,7 +51,7 @@ def test_a_system_trains_on_five_labels_and_is_judged_by_the_oracle_of_all(run, 
     table = pd.read_csv(run.folder / "results" / "own_game.csv")
     assert sorted(table["system"]) == ["AttGAN", "StarGAN", "real faces, own labels"]
     assert len(made) == 15
-    assert not table1.RESULTS.exists()  # what profile ci makes means nothing
+    assert not results.PUBLISHED.exists()  # what profile ci makes means nothing
     faces = data.load(run)
     test = faces.part("test")
     columns = [attributes.index(faces.names, name) for name in own_game.NAMES]

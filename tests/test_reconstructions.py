@@ -31,8 +31,7 @@ def test_the_reference_is_the_papers_and_others_change_what_their_names_say():
     assert changed == [*({name} for name in one), {"embedding", "weight_feature"}]
 
 
-def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(reconstructions, "RESULTS", tmp_path / "bottleneck.csv")
+def test_a_table_is_taken_up_and_drawn(run, monkeypatch):
     faces = data.load(run)
     variants = {name: {"embedding": z, "epochs": 1} for name, z in (("narrow", 4), ("wide", 8))}
     reconstructions.measure(run, faces, {"narrow": variants["narrow"]}, [0])
@@ -40,7 +39,7 @@ def test_a_table_is_taken_up_and_drawn(run, tmp_path, monkeypatch):
     monkeypatch.setattr(reconstructions, "answers", lambda *given: measured.append(given) or answers(*given))
     reconstructions.measure(run, faces, variants, [0, 1])
     assert len(measured) == 3
-    table = pd.read_csv(reconstructions.RESULTS)
+    table = pd.read_csv(run.folder / "results" / "bottleneck.csv")
     whole = table.query("attribute == 'all'")
     assert sorted(zip(whole["variant"], whole["seed"], strict=True)) == [
         (name, seed) for name in ("narrow", "wide") for seed in (0, 1)

@@ -1,10 +1,46 @@
 """The reference pages say what is true of notebooks, code and tests, and are as the script makes them."""
 
+import importlib
+import inspect
 import re
 
 import pytest
 
 from lib import reference
+
+
+def resolve(name):
+    """What a dotted name of lib stands for: a module, function, class or dataclass field; `f(x)` a parameter of f.
+
+    Raises LookupError if there is no such thing.
+    """
+    dotted, _, parameter = name.rstrip(")").partition("(")
+    module, *rest = dotted.split(".")
+    if module == "study":
+        module, *rest = f"study.{rest[0]}", *rest[1:]
+    try:
+        thing = importlib.import_module(f"lib.{module}")
+        for part in rest:
+            thing = getattr(thing, "__dataclass_fields__", {}).get(part) or getattr(thing, part)
+        return inspect.signature(thing).parameters[parameter] if parameter else thing
+    except (ImportError, AttributeError, KeyError, TypeError) as error:
+        raise LookupError(f"lib has no {name}") from error
+
+
+def names(text, forms):
+    """Whether `text` holds one of the `forms` as whole words, whatever their case."""
+    return any(re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text, re.I) for form in forms)
+
+
+def formulas(text):
+    """All mathematics in Markdown, in one string."""
+    return " ".join(re.findall(r"\$\$.*?\$\$|\$[^$\n]+\$", text, re.S))
+
+
+def forms_of(entry):
+    """The spellings under which a glossary entry occurs in the course."""
+    return [entry["term"], *entry.get("also", [])]
+
 
 EQUATIONS = [str(number) for number in range(1, 18)]
 IN_WORDS = {r"\mathcal L_{D_{conv}}"}  # notebook 04 says of these losses that they are the negatives of Eq. 12 and 13
@@ -44,7 +80,7 @@ def test_every_equation_is_taught_coded_and_tested(place):
     code = reference.coded().get(place, [])
     assert code, "no docstring in lib names it"
     for name in code:
-        reference.resolve(name)
+        resolve(name)
     tests = reference.tested().get(place, [])
     assert tests, "no docstring of a test names it"
     functions = {name.rpartition(".")[2] for name in code}
@@ -53,19 +89,19 @@ def test_every_equation_is_taught_coded_and_tested(place):
 
 @pytest.mark.parametrize("symbol", reference.source("symbols"), ids=lambda symbol: symbol["symbol"])
 def test_every_symbol_has_its_code_its_equations_and_its_notebook(symbol):
-    reference.resolve(symbol["code"])
+    resolve(symbol["code"])
     assert {str(place) for place in symbol["equations"]} <= set(EQUATIONS + SECTIONS)
     parts = reference.notebooks()[reference.notebook_named(symbol["notebook"])]
-    formulas = reference.formulas("".join(section.text for section in parts))
+    mathematics = formulas("".join(section.text for section in parts))
     one = symbol["symbol"].split(", ")[0]
-    printed = re.search(rf"(?<![A-Za-z\\]){re.escape(one)}(?![A-Za-z])", formulas) is not None
+    printed = re.search(rf"(?<![A-Za-z\\]){re.escape(one)}(?![A-Za-z])", mathematics) is not None
     assert printed != (one in IN_WORDS), "its notebook prints it nowhere"
 
 
 def test_a_name_that_is_not_there_does_not_resolve():
     for name in ("losses.nothing", "nothing.at_all", "losses.mapping(nothing)", "config.MappingConfig.nothing"):
         with pytest.raises(LookupError, match="lib has no"):
-            reference.resolve(name)
+            resolve(name)
 
 
 def test_symbols_stand_once():
@@ -76,11 +112,11 @@ def test_symbols_stand_once():
 @pytest.mark.parametrize("entry", reference.source("glossary"), ids=lambda entry: entry["term"])
 def test_every_term_occurs_in_the_notebook_that_explains_it(entry):
     parts = reference.notebooks()[reference.notebook_named(entry["notebook"])]
-    assert any(reference.names(part.text, reference.forms_of(entry)) for part in parts)
+    assert any(names(part.text, forms_of(entry)) for part in parts)
 
 
 def test_terms_stand_once():
-    forms = [form.lower() for entry in reference.source("glossary") for form in reference.forms_of(entry)]
+    forms = [form.lower() for entry in reference.source("glossary") for form in forms_of(entry)]
     assert len(forms) == len(set(forms)) and len(forms) > 60
 
 

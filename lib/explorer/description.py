@@ -29,6 +29,8 @@ REGIONS = {
     ),
 }  # fmt: skip
 
+PEOPLE = 8  # to choose from
+
 #: Sets of labels to start from, beside the majority of each; one that names an attribute the data lack is left out.
 PRESETS = {
     "broad smile": (
@@ -108,10 +110,10 @@ def grouped(names):
         yield "other", other
 
 
-def people(encoder, images, a, names, most=8):
-    """The first `most` people without contradicting labels, of images (N, 3, S, S) uint8 and labels `a` (N, A) bool.
+def people(encoder, images, a, names):
+    """The first `PEOPLE` people without contradicting labels, of images (N, 3, S, S) uint8 and labels `a` (N, A) bool.
 
     Returns their labels (P, A) bool and their embeddings z (P, Z), which is all that it takes to change them.
     """
-    possible = np.flatnonzero(~impossible(a, names))[:most]
+    possible = np.flatnonzero(~impossible(a, names))[:PEOPLE]
     return a[possible], stages.embed(encoder, torch.from_numpy(np.array(images[possible]))).numpy()

@@ -109,9 +109,9 @@ class BalancingPlayer(W.VBox):
         self.tail.value = tail_html(self.moment, played[0], self.names)
 
 
-def page(a, names, seed=0):
+def page(a, names):
     """The player as HTML with all Moments in it, for book/static/players.js."""
-    played = {strategy: moments(a, names, strategy, seed) for strategy in STRATEGIES}
+    played = {strategy: moments(a, names, strategy) for strategy in STRATEGIES}
     start = next(iter(played.values()))[0]
     order = tail_order(start)
     data = {

@@ -69,24 +69,22 @@ class Frame:
     same number of faces, and the distance of the sources themselves is the floor.
     """
 
-    def __init__(self, run, faces, judge, weights=None, seed=0):
-        """`judge` is the Trained oracle; distances are taken in its features, and in Inception's where `weights` or
-        torch's hub cache have them (`distances.inception_features`)."""
+    def __init__(self, run, faces, judge):
+        """`judge` is the Trained oracle; distances are taken in its features, and in Inception's where torch's hub
+        cache has them (`distances.inception_features`)."""
         test = faces.part("test")
         self.train, self.real = faces.part("train"), test.take(slice(0, None, 2))
         self.sources = test.take(slice(1, 2 * (len(test) // 2), 2))
         self.own = self.sources.attributes
         self.wished = np.roll(self.own, 1, axis=0)
-        self.flipped = random_doubling(self.own, np.random.default_rng(seed))
-        self.device, self.seed = training.new_accelerator().device, seed
+        self.flipped = random_doubling(self.own, np.random.default_rng(0))
+        self.device = training.new_accelerator().device
         self.judge = models.placed(judge.model, self.device)
         self.extractors = {
             "classifier": lambda images: distances.classifier_features(self.judge, images, device=self.device)
         }
-        if distances.inception_found(weights):
-            self.extractors["inception"] = lambda images: distances.inception_features(
-                images, weights, device=self.device
-            )
+        if distances.inception_found():
+            self.extractors["inception"] = lambda images: distances.inception_features(images, device=self.device)
 
     @cached_property
     def features(self):

@@ -161,11 +161,11 @@ def in_words(gains):
 # --- Where our number stands: each returns a `measure` ----------------------------------------------------------------
 
 
-def gain(arm, over="none", scale=100.0, **setting):
+def gain(arm, over="none", **setting):
     """Points of accuracy that `arm` gains over another arm, from recognition_differences.csv."""
 
     def measure(results):
-        return _row(results, "recognition_differences", scale, arm=arm, over=over, metric="accuracy", **setting)
+        return _row(results, "recognition_differences", 100.0, arm=arm, over=over, metric="accuracy", **setting)
 
     return measure
 

@@ -138,13 +138,14 @@ class SizedStudy(recognition.Study):
     def labelled(self, table, **recipe):
         return super().labelled(table, setting=self.setting, **recipe)
 
-    def shares(self, metric="balanced_accuracy_tuned"):
+    def shares(self):
         """How much of the yardstick's gain each arm reaches: a row per arm with `mean`, `low`, `high`.
 
         1 is as good as the same number of real faces, below 0 is worse than none. NaN where it is not certain that the
         yardstick gains at all. Also merged into `results/sweep_differences.csv`. Raises KeyError without a yardstick.
         """
         self.train()
+        metric = "balanced_accuracy_tuned"
         none = self.contributions(self.reference, metric)
         gained = {name: self.contributions(name, metric) - none for name in self.arms}
         rows = []
