@@ -225,6 +225,13 @@ def measure(ready, judge, train, test):
     return pd.DataFrame(table).T, numbers
 
 
+def terms(name, source):
+    """What may be done with the weights `name` that have learnt from `source`, "toy" or the name of a folder."""
+    if source == "toy":
+        return DRAWN
+    return CELEBA if name == "celeba64" else OTHERS
+
+
 def write_card(ready, command, judge, table, numbers, test):
     """Write the model card into the folder of the weights; `judge` says in words who judged."""
     recipes = {stage: checkpoints.describe(ready.folder / stage)["recipe"] for stage in STAGES}
@@ -239,7 +246,7 @@ def write_card(ready, command, judge, table, numbers, test):
         name=ready.folder.name, size=ready.size, attributes=len(ready.names), command=command, judge=judge, seed=seed,
         data="the drawn faces of `lib/toyfaces`" if source == "toy" else f"the faces of the folder `{source}`",
         made="\n".join(made), scores="\n".join(scores), n=len(test), half=len(test) // 2,
-        terms=DRAWN if source == "toy" else CELEBA if ready.folder.name == "celeba64" else OTHERS, **numbers,
+        terms=terms(ready.folder.name, source), **numbers,
     )  # fmt: skip
     with checkpoints.atomic(ready.folder / "README.md") as path:
         path.write_text(text, encoding="utf-8")

@@ -146,8 +146,8 @@ def test_readme_shows_what_helps():
     assert [int(n.replace(",", "")) for n, _ in shown] == sorted({n for n, _ in rows.index})
     for n, cells in shown:
         of = rows.loc[int(n.replace(",", ""))]
-        editing = ("difference editing", "difference editing, components", DISTILLED)
-        arms = ("mixup", "distillation", *editing, "more real faces")
+        editing = ("difference editing", "difference editing, components", DISTILLED, f"{DISTILLED}, remedies")
+        arms = (*editing, "distillation, remedies", "more real faces")
         expected = [gain(of.loc[arm]) if arm in of.index else "" for arm in arms]
         draws = 3 if n in ("8,000", "16,000") else 5  # as the text says
         assert set(of.loc[of.index.intersection(arms), "seeds"]) == {draws}
@@ -159,15 +159,27 @@ def test_readme_shows_what_helps():
     assert all(row["low"] < 0 < row["high"] for row in many)
     sweeps = pd.read_csv(ROOT / "data" / "results" / "sweep_differences.csv").query("data == 'faces64'")
     stacks = sweeps.query("metric == 'balanced_accuracy_tuned'").set_index(["over", "arm", "n_train"]).sort_index()
-    few, some, many = (gain(stacks.loc[("flip", "cheap stack", n)]) for n in (500, 1_000, 2_000))
-    assert f"gains {few} with 500 labels, {some} with 1,000 and {many} with 2,000." in text
-    edited = [stacks.loc[("cheap stack", "difference editing, cheap stack", n)] for n in (500, 1_000, 2_000)]
-    assert "above that stack by {}, {} and **{}**.".format(*map(gain, edited)) in text
-    assert [row["low"] > 0 for row in edited] == [False, False, True] and edited[0]["high"] > 0
+    sizes = (500, 1_000, 2_000, 8_000)
+    told = "gains {} with 500 labels, {} with 1,000, {} with 2,000 and {} with 8,000."
+    assert told.format(*(gain(stacks.loc[("flip", "cheap stack", n)]) for n in sizes)) in text
+    edited = [stacks.loc[("cheap stack", "difference editing, cheap stack", n)] for n in sizes]
+    assert "above that stack by {}, {}, **{}** and {}.".format(*map(gain, edited)) in text
+    assert [row["low"] > 0 for row in edited] == [False, False, True, False]
+    assert all(row["high"] > 0 for row in edited)
+    both = stacks.loc[("flip", "difference editing, cheap stack", 8_000)]
+    assert f"both together gain {gain(both)} over mirrored faces alone" in text and both["low"] > 0
+    beside = stacks.loc[("distillation, remedies", f"{DISTILLED}, remedies", 500)]
+    assert f"edits are worth {gain(beside)} beside them" in text
     shares = sweeps.query("metric == \"share of the yardstick's gain\" and setting == 'tuned on validation'")
-    mixup = shares.query("arm == 'mixup' and n_train == 500").iloc[0]
-    told = "{:.0f} % ({:.0f} to {:.0f})".format(*(100 * mixup[["mean", "low", "high"]]))
-    assert f"Mixup alone reaches {told} of the yardstick with 500 labels" in text
+    reached = shares.set_index(["arm", "n_train"])[["mean", "low", "high"]]
+    reached = {key: "{:.0f} % ({:.0f} to {:.0f})".format(*(100 * row)) for key, row in reached.iterrows()}
+    assert f"Mixup alone reaches {reached['mixup', 500]} of the yardstick with 500 labels" in text
+    assert f"over mirrored faces alone, {reached['difference editing, cheap stack', 8_000]} of the yardstick" in text
+    few, some = (
+        [reached[arm, n] for arm in (f"{DISTILLED}, remedies", "distillation, remedies")] for n in (500, 1_000)
+    )
+    assert f"lift that to {few[0]} with 500 labels, but no less without any edited face, {few[1]}:" in text
+    assert f"With 1,000 labels they lower it, to {some[0]}, and without edits to {some[1]}." in text
     for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED, "distillation"])].itertuples():
         assert (
             f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text

@@ -45,7 +45,7 @@ def seconds(call, repeats=3):
     return min(times)
 
 
-def machine_rate(device):
+def machine_rate(device, repeats=3):
     """What `device` does in a large matrix product and in a 3x3 convolution, a dict in GFLOP/s."""
     matrix, maps = torch.randn(1024, 1024, device=device), torch.randn(16, 64, 32, 32, device=device)
     convolution = torch.nn.Conv2d(64, 64, 3, padding=1, device=device)
@@ -54,5 +54,5 @@ def machine_rate(device):
         with torch.no_grad():
             with FlopCounter() as counter:
                 call()  # and warm up
-            rates[name] = counter.flops / seconds(lambda call=call: call().sum().item()) / 1e9
+            rates[name] = counter.flops / seconds(lambda call=call: call().sum().item(), repeats) / 1e9
     return rates
