@@ -71,6 +71,7 @@ def test_another_guide_gives_another_mapping(run, faces):
     guides = stages.classifier(run, faces), stages.classifier(run, faces, seed=1)
     one, other = (stages.mapping(run, faces, (autoencoder, guide)) for guide in guides)
     assert one.folder == stages.mapping(run, faces).folder != other.folder
+    assert [checkpoints.describe(guide.folder)["recipe"]["seed"] for guide in guides] == [0, 1]
 
 
 def test_models_come_back_frozen_and_describe_themselves(run, faces):
