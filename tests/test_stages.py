@@ -7,7 +7,7 @@ import pytest
 import torch
 from small import noise_faces, small_profile
 
-from lib import config, models, stages, training
+from lib import checkpoints, config, models, stages, training
 from lib.checkpoints import CheckpointError
 
 NAMES = ("Smiling", "Male", "Young")
