@@ -140,6 +140,14 @@ def test_only_without_the_perceptual_loss_obedience_is_certainly_worse():
     for name in ("no adversarial loss of embeddings", "no reconstruction of images"):  # of the latter notebook 04 tells
         assert metrics.over_seeds(away.loc[name])[1] > 0  # "the faces move away from real ones"
     assert metrics.over_seeds(difference.loc["non-saturating"])[2] < 0
+    guide = "{:+.3f} ({:+.3f} to {:+.3f})".format(*metrics.over_seeds(difference.loc["the paper's guide"]))
+    assert f"obeyed less, {guide}, balanced" in (config.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert metrics.over_seeds(difference.loc["the paper's guide"])[2] < 0  # as notebook 04 tells
+    assert (
+        metrics.over_seeds(difference.loc["constant rate"])[1]
+        < 0
+        < metrics.over_seeds(difference.loc["constant rate"])[2]
+    )
 
 
 def test_balancing_is_worse_at_every_size_and_real_faces_help_where_they_are_few():
