@@ -113,6 +113,14 @@ def test_a_stack_begins_as_mirrored_faces_alone(run):
     assert both.training == tuned.ARMS["W in place of Φ"].training
 
 
+def test_answers_of_other_teachers_are_not_taken_for_these(run):
+    longer = dataclasses.replace(run.profile.recognition, tried=(1, 4))
+    longer = dataclasses.replace(run, profile=dataclasses.replace(run.profile, recognition=longer))
+    studies = [TunedStudy(of, noise(), 32, ["mixup", "distillation"], [0]) for of in (run, longer)]
+    digests = [[study.network_digest(study.arms[name]) for name in ("mixup", "distillation")] for study in studies]
+    assert digests[0][0] == digests[1][0] and digests[0][1] != digests[1][1]
+
+
 def test_test_faces_choose_nothing(run):
     everybody = noise()
     rows = everybody.split == "test"

@@ -64,7 +64,7 @@ class GroupStudy(Choosing, recognition.Study):
     """
 
     tables = "groups"
-    known, reference = ARMS, PLAIN
+    known = ARMS
 
     def __init__(self, run, everybody, pair, share, arms=SHORT, seeds=None):
         settings = run.profile.groups

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from lib import attributes, checkpoints, config, metrics, models, stages
 from lib.study import arms as arms_
-from lib.study import imbalance, recogniser
+from lib.study import batches, imbalance, recogniser
 from lib.study.context import Context
 from lib.study.training_sets import Unavailable
 
@@ -100,6 +100,8 @@ class Networks:
     def network_digest(self, arm):
         """Eight digits for all that decides the networks of an Arm, but the seed."""
         guides = self.guides if arm.generates else []  # another generator leaves the other arms' networks as they are
+        if any(change.make is batches.distilled for change in arm.acting):  # how long the teachers learn, and of whom
+            guides = [*guides, max(self.settings.tried), self.context.unlabelled and self.context.unlabelled.key]
         return config.digest(*self.protocol, *guides, arm.training)
 
     @cached_property
