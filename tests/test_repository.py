@@ -179,7 +179,7 @@ def test_readme_shows_what_helps():
         [reached[arm, n] for arm in (f"{DISTILLED}, remedies", "distillation, remedies")] for n in (500, 1_000)
     )
     assert f"lift that to {few[0]} with 500 labels, but no less without any edited face, {few[1]}:" in text
-    assert f"With 1,000 labels they lower it, to {some[0]}, and without edits to {some[1]}." in text
+    assert f"With 1,000 labels they lower it, to {some[0]}; without edits it is {some[1]}." in text
     for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED, "distillation"])].itertuples():
         assert (
             f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
