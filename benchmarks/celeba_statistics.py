@@ -1,6 +1,8 @@
 """Counts CelebA's attribute table. Writes data/celeba_statistics.csv.
 
-python -m benchmarks.celeba_statistics FOLDER     # of list_attr_celeba.txt and list_eval_partition.txt
+    python -m benchmarks.celeba_statistics FOLDER
+
+FOLDER holds list_attr_celeba.txt and list_eval_partition.txt as CelebA's authors ship them; no image is looked at.
 """
 
 import argparse
@@ -18,15 +20,15 @@ def statistics_table(a, names, split):
 
     `split` is an array of "train", "val", "test", shape (N,). Column `faces` is the size of the split.
     """
-    tables = []
+    parts = []
     for name in SPLITS:
         part = np.asarray(a)[np.asarray(split) == name]
         table = pd.DataFrame(cooccurrence(part), columns=list(names))
         table.insert(0, "split", name)
         table.insert(1, "faces", len(part))
         table.insert(2, "attribute", list(names))
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
 
 
 def main(arguments=None):
