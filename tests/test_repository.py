@@ -180,6 +180,9 @@ def test_readme_shows_what_helps():
     )
     assert f"lift that to {few[0]} with 500 labels, but no less without any edited face, {few[1]}:" in text
     assert f"With 1,000 labels they lower it, to {some[0]}; without edits it is {some[1]}." in text
+    many = [rows.loc[(2_000, arm)] for arm in (f"{DISTILLED}, remedies", "distillation, remedies")]
+    assert "they gain nothing: {}, without edits {}.".format(*map(gain, many)) in text
+    assert many[0]["low"] < 0 and many[1]["low"] < 0
     for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED, "distillation"])].itertuples():
         assert (
             f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
@@ -193,10 +196,11 @@ def test_readme_shows_what_helps():
     told += f"{gain(gains.loc['difference editing'])}, as many real ones again {gain(gains.loc['more real faces'])}:"
     assert f"{told} {100 * share['mean']:.0f} % ({100 * share['low']:.0f} to {100 * share['high']:.0f})." in text
 
-    of = shares.query("arm == @DISTILLED").set_index("n_train")["mean"]
-    there = {n: 100 * rows.loc[(n, DISTILLED), "difference"] / of[n] for n in (500, 1_000)}
-    told = f"as many real ones again gained {there[500]:+.1f} there with 500 labels and {there[1_000]:+.1f} with 1,000"
-    assert told in text
+    of = shares.set_index(["n_train", "arm"])["mean"]
+    measured = ((500, DISTILLED), (1_000, DISTILLED), (2_000, f"{DISTILLED}, remedies"))
+    there = [100 * rows.loc[one, "difference"] / of[one] for one in measured]
+    told = "as many real ones again gained {:+.1f} there with 500 labels, {:+.1f} with 1,000 and {:+.1f} with 2,000.)"
+    assert told.format(*there) in text
 
     over = (
         sweeps.query("over == 'distillation' and metric == 'balanced_accuracy_tuned'").set_index("arm").loc[[DISTILLED]]
