@@ -132,7 +132,7 @@ def assert_step(module, loss):
     gradients = torch.autograd.grad(loss, list(before.parameters()), retain_graph=True)
     length = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
     expected = [gradient / max(1.0, length) for gradient in gradients]
-    assert_close([p.grad for p in after.parameters()], expected, rtol=1e-3, atol=1e-6)
+    assert_close([p.grad for p in after.parameters()], expected, rtol=1e-3, atol=1e-5)  # of several threads, too
 
 
 def log_game(discriminator, real, fake):
