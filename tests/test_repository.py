@@ -178,7 +178,7 @@ def test_readme_shows_what_helps():
     few, some = (
         [reached[arm, n] for arm in (f"{DISTILLED}, remedies", "distillation, remedies")] for n in (500, 1_000)
     )
-    assert f"lift that to {few[0]} with 500 labels, but no less without any edited face, {few[1]}:" in text
+    assert f"distilled, to {few[0]} with 500 labels, but reach no less without any edited face, {few[1]}:" in text
     assert f"With 1,000 labels they lower it, to {some[0]}; without edits it is {some[1]}." in text
     many = [rows.loc[(2_000, arm)] for arm in (f"{DISTILLED}, remedies", "distillation, remedies")]
     assert "they do harm, {}, and without edits gain nothing for certain, {}.".format(*map(gain, many)) in text
