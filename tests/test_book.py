@@ -64,6 +64,7 @@ def pages(site):
 def test_every_notebook_and_page_is_in_it(pages, site):
     sources = [
         ROOT / "README.md",
+        ROOT / "data" / "results" / "README.md",
         *NOTEBOOKS,
         *ROOT.glob("notebooks/reference/*.md"),
         *ROOT.glob("notebooks/teaching/*.md"),

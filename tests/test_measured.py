@@ -1,0 +1,358 @@
+"""What README and data/results/README.md tell of results is what the tables in data/results have."""
+
+import itertools
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import findings
+from lib import config
+
+TABLES = config.ROOT / "data" / "results"
+README = (config.ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = (TABLES / "README.md").read_text(encoding="utf-8")
+DISTILLED = "difference editing, distilled"
+
+
+def prose(text):
+    """A page without its line breaks."""
+    return " ".join(text.split())
+
+
+def gain(row):
+    """Points gained and their interval, as the pages write them."""
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * row[["difference", "low", "high"]].astype(float)))
+
+
+@pytest.mark.parametrize(("profile", "pattern"), [
+    ("laptop", r"^\| ([\w, ]+) \| (\d\d\.\d .*) \|$"), ("reference", r"^\| \*\*([A-Za-z][\w, ]+)\*\* \| (.*) \|$"),
+])  # fmt: skip
+def test_page_shows_what_was_measured(profile, pattern):
+    """Its tables of arms, row by row, as data/results/recognition_differences.csv has them."""
+    table = pd.read_csv(TABLES / "recognition_differences.csv")
+    table = table.query("data == 'faces64' and protocol == 'same steps' and attributes == 40 and over == 'none'")
+    rows = table[table["profile"] == profile].set_index(["arm", "metric"])
+    shown = re.findall(pattern, RESULTS, re.M)
+    assert len(shown) >= 5
+    for arm, cells in shown:
+        expected = []
+        for metric in ("accuracy", "balanced_accuracy_tuned"):
+            mean, *rest = 100 * rows.loc[(arm, metric), ["mean", "difference", "low", "high"]].astype(float)
+            difference = "" if arm == "none" else "{:+.1f} ({:+.1f} to {:+.1f})".format(*rest)
+            expected += [f"{mean:.1f}", difference]
+        assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_picture_of_the_findings_is_drawn_from_the_tables_and_tells_the_truth():
+    tables = findings.numbers()
+    root = ElementTree.parse(findings.PICTURE).getroot()
+    (told,) = root.iterfind(".//{http://purl.org/dc/elements/1.1/}description")
+    assert told.text == findings.digest(tables), "python -m benchmarks.findings draws it anew"
+    gained = tables["groups"]["difference"]
+    assert 0.5 < gained["difference editing"] / gained["balanced real faces"] < 1
+    few = tables["few labels"].set_index(["arm", "n_train"])["value"]
+    for n in few[DISTILLED].index:
+        assert few[DISTILLED, n] / few["more real faces", n] == pytest.approx(0.5, abs=0.1)
+    harmed = tables["the paper's way"].query("arm == 'balancing'")
+    assert len(harmed) > 5 and (harmed["high"] < 0).all()
+    systems = tables["systems"].rename(lambda name: name.removesuffix(findings.EQUAL))
+    assert systems["balanced_accuracy"].idxmax() == "ours"
+    assert set(systems["frechet_classifier"].nsmallest(2).index) == {"StarGAN", "AttGAN"}
+
+
+def test_page_shows_what_other_numbers_of_faces_give():
+    """Its table of training sizes, row by row, as data/results/sweep_differences.csv has them."""
+    table = pd.read_csv(TABLES / "sweep_differences.csv")
+    table = table.query("data == 'faces64' and setting == 'fewer faces' and metric == 'balanced_accuracy_tuned'")
+    rows = table.set_index(["n_train", "over", "arm"])[["mean", "difference", "low", "high"]] * 100
+    shown = re.findall(r"^\| \*\*([\d,]+)\*\* \| (.*) \|$", RESULTS, re.M)
+    assert [int(n.replace(",", "")) for n, _ in shown] == sorted(set(table["n_train"]))
+    for n, cells in shown:
+        of = rows.loc[int(n.replace(",", ""))]
+        gains = of.loc["none"].reindex(["more real faces", "balancing", "editing"])[["difference", "low", "high"]]
+        expected = [f"{of.loc[('-', 'none'), 'mean']:.1f}"]
+        expected += [
+            "" if np.isnan(difference) else f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"  # too few to hold back
+            for difference, low, high in gains.itertuples(index=False)
+        ]
+        assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_page_shows_what_helps():
+    """Its table of labelled faces, row by row, as data/results/sweep_differences.csv has them."""
+    table = pd.read_csv(TABLES / "sweep_differences.csv")
+    table = table.query("data == 'faces64' and setting == 'tuned on validation' and over == 'flip'")
+    rows = table.query("metric == 'balanced_accuracy_tuned'").set_index(["n_train", "arm"])
+    shown = re.findall(r"^\| \*([\d,]+)\* \| (.*) \|$", RESULTS, re.M)
+    assert [int(n.replace(",", "")) for n, _ in shown] == sorted({n for n, _ in rows.index})
+    for n, cells in shown:
+        of = rows.loc[int(n.replace(",", ""))]
+        editing = ("difference editing", "difference editing, components", DISTILLED, f"{DISTILLED}, remedies")
+        arms = (*editing, "distillation, remedies", "more real faces")
+        expected = [gain(of.loc[arm]) if arm in of.index else "" for arm in arms]
+        draws = 3 if n in ("8,000", "16,000") else 5  # as the text says
+        assert set(of.loc[of.index.intersection(arms), "seeds"]) == {draws}
+        assert [cell.strip() for cell in cells.split("|")] == [f"{100 * of.loc['flip', 'mean']:.1f}", *expected]
+    text = prose(RESULTS)
+    assert f"on top of difference editing it makes {gain(rows.loc[(500, 'difference editing, mixup')])} over" in text
+    many = [rows.loc[(n, "difference editing")] for n in (8_000, 16_000)]
+    assert "edits do no certain harm, and give no certain help" in text
+    assert all(row["low"] < 0 < row["high"] for row in many)
+    sweeps = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'faces64'")
+    stacks = sweeps.query("metric == 'balanced_accuracy_tuned'").set_index(["over", "arm", "n_train"]).sort_index()
+    sizes = (500, 1_000, 2_000, 8_000)
+    told = "gains {} with 500 labels, {} with 1,000, {} with 2,000 and {} with 8,000."
+    assert told.format(*(gain(stacks.loc[("flip", "cheap stack", n)]) for n in sizes)) in text
+    edited = [stacks.loc[("cheap stack", "difference editing, cheap stack", n)] for n in sizes]
+    assert "above that stack by {}, {}, **{}** and {}.".format(*map(gain, edited)) in text
+    assert [row["low"] > 0 for row in edited] == [False, False, True, False]
+    assert all(row["high"] > 0 for row in edited)
+    both = stacks.loc[("flip", "difference editing, cheap stack", 8_000)]
+    assert f"both together gain {gain(both)} over mirrored faces alone" in text and both["low"] > 0
+    beside = stacks.loc[("distillation, remedies", f"{DISTILLED}, remedies", 500)]
+    assert f"edits are worth {gain(beside)} beside them" in text
+    shares = sweeps.query("metric == \"share of the yardstick's gain\" and setting == 'tuned on validation'")
+    reached = shares.set_index(["arm", "n_train"])[["mean", "low", "high"]]
+    reached = {key: "{:.0f} % ({:.0f} to {:.0f})".format(*(100 * row)) for key, row in reached.iterrows()}
+    assert f"Mixup alone reaches {reached['mixup', 500]} of the yardstick with 500 labels" in text
+    assert f"over mirrored faces alone, {reached['difference editing, cheap stack', 8_000]} of the yardstick" in text
+    few, some = (
+        [reached[arm, n] for arm in (f"{DISTILLED}, remedies", "distillation, remedies")] for n in (500, 1_000)
+    )
+    assert f"distilled, to {few[0]} with 500 labels, but reach no less without any edited face, {few[1]}:" in text
+    assert f"With 1,000 labels they lower it, to {some[0]}; without edits it is {some[1]}." in text
+    many = [rows.loc[(2_000, arm)] for arm in (f"{DISTILLED}, remedies", "distillation, remedies")]
+    assert "they do harm, {}, and without edits gain nothing for certain, {}.".format(*map(gain, many)) in text
+    assert many[0]["high"] < 0 and many[1]["low"] < 0
+    for row in shares[shares["arm"].isin(["difference editing, components", DISTILLED, "distillation"])].itertuples():
+        assert (
+            f"{100 * row.mean:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f}) with {row.n_train:,} labels" in text
+        )
+
+    drawn = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'toy'")
+    drawn = drawn.query("setting == 'tuned on validation' and n_train == 1000").set_index(["metric", "over", "arm"])
+    gains = drawn.sort_index().loc[("balanced_accuracy_tuned", "flip")]
+    share = drawn.xs("share of the yardstick's gain").iloc[0]
+    told = f"reach {100 * gains.loc['flip', 'mean']:.1f} %, difference editing gains "
+    told += f"{gain(gains.loc['difference editing'])}, as many real ones again {gain(gains.loc['more real faces'])}:"
+    assert f"{told} {100 * share['mean']:.0f} % ({100 * share['low']:.0f} to {100 * share['high']:.0f})." in text
+
+    of = shares.set_index(["n_train", "arm"])["mean"]
+    measured = ((500, DISTILLED), (1_000, DISTILLED), (2_000, f"{DISTILLED}, remedies"))
+    there = [100 * rows.loc[one, "difference"] / of[one] for one in measured]
+    told = "as many real ones again gained {:+.1f} there with 500 labels, {:+.1f} with 1,000 and {:+.1f} with 2,000.)"
+    assert told.format(*there) in text
+
+    over = (
+        sweeps.query("over == 'distillation' and metric == 'balanced_accuracy_tuned'").set_index("arm").loc[[DISTILLED]]
+    )
+    for n, row in zip(over["n_train"], over.iloc, strict=True):
+        assert f"{gain(row)} with {n:,}" in text
+
+
+def test_page_tells_what_the_papers_way_gains_with_the_wide_embedding():
+    table = pd.read_csv(TABLES / "sweep_differences.csv")
+    table = table.query("setting == 'tuned on validation' and n_train == 1000 and over == 'none' and data == 'faces64'")
+    of = table.query("metric == 'balanced_accuracy_tuned'").set_index("arm")
+    text = prose(RESULTS)
+    told = f"*doubling* has {gain(of.loc['doubling'])} and *balancing* {gain(of.loc['balancing'])}, while faces that"
+    assert f"{told} are merely rebuilt do no certain harm, {gain(of.loc['reconstructions'])}." in text
+    assert set(of.loc[["doubling", "balancing", "reconstructions"], "seeds"]) == {3}
+    assert of.loc["reconstructions", "low"] < 0 < of.loc["reconstructions", "high"]
+
+
+def test_page_shows_what_groups_gain():
+    """Its table of arms, row by row, as data/results/groups_differences.csv has them; and the share of the gap."""
+    table = pd.read_csv(TABLES / "groups_differences.csv")
+    every = table.query("data == 'faces64'")
+    table = every.query("over == 'plain'")
+    rows = table.query("pair == 'Smiling x Male' and share == 0.99").set_index(["arm", "metric"])
+    text = RESULTS
+    row_of_an_arm = re.compile(r"^\| \*([A-Za-z, -]+)\* \| (.*) \|$", re.M)
+    shown = row_of_an_arm.findall(text)
+    assert {arm for arm, _ in shown} == {arm for arm, _ in rows.index}
+    assert set(rows["seeds"]) == {5} and "five draws of them" in text
+    first_shown = row_of_an_arm.findall(README)
+    assert len(first_shown) >= 5
+    for arm, cells in shown + first_shown:
+        expected = []
+        for metric in ("worst_group", "mean_of_groups"):
+            row = rows.loc[(arm, metric)]
+            expected += [f"{100 * row['mean']:.1f}", "" if arm == "plain" else gain(row)]
+        assert [cell.strip() for cell in cells.split("|")] == expected
+
+    def closed(of, arm):
+        return f"{100 * of[arm] / of['balanced real faces']:.0f} %"
+
+    worst = table[table["metric"] == "worst_group"].groupby(["pair", "share"])
+    closings = re.findall(r"^\| ([\w ]+), (\d+) % \| (\d) \| (.*) \|$", text, re.M)
+    assert len(closings) == len(worst) - 1  # all but the absent groups, of which the text tells
+    for pair, share, draws, cells in closings:
+        rows = worst.get_group((pair, int(share) / 100)).set_index("arm")
+        arms = ("SUBG", "difference editing, components", "difference editing")
+        assert [cell.strip() for cell in cells.split("|")] == [closed(rows["difference"], arm) for arm in arms]
+        assert int(draws) == rows["seeds"].min()
+    young = every.query("pair == 'Young x Male' and share == 0.99").set_index(["over", "metric", "arm"]).sort_index()
+    most, means = young.loc[("plain", "worst_group"), "mean"] * 100, young.loc[("plain", "mean_of_groups"), "mean"]
+    edited = "difference editing"
+    told = f"For Young it is {gain(young.loc[('SUBG', 'worst_group', edited)])}, {most[edited]:.1f} %"
+    text = prose(text)
+    assert f"{told} where plain training has {most['plain']:.1f} %" in text
+    assert means.drop("balanced real faces").idxmax() == edited
+    told = f"{100 * means[edited]:.1f} % (re-weighting {100 * means['re-weighting']:.1f} %;"
+    assert f"get no other real faces, {told}" in text
+    weaker = every.query("pair == 'Smiling x Male' and share == 0.95").set_index(["over", "metric", "arm"]).sort_index()
+    means = 100 * weaker.loc[("plain", "mean_of_groups"), "mean"]
+    told = f"{gain(weaker.loc[('SUBG', 'worst_group', edited)])}, where *re-weighting* has the higher mean of groups"
+    assert f"not for Smiling at 95 %, {told}, {means['re-weighting']:.1f} % against {means[edited]:.1f} %." in text
+    absent = worst.get_group(("Smiling x Male", 1.0)).set_index("arm")["difference"]
+    assert f"is known, closes {closed(absent, 'counterfactual, other faces')}." in text
+    drawn = pd.read_csv(TABLES / "groups_differences.csv").query("data == 'toy' and over == 'plain'")
+    drawn = drawn.query("share == 0.99 and metric == 'worst_group'").set_index("arm")
+    told = [closed(drawn["difference"], arm) for arm in ("difference editing", "SUBG")]
+    low, high = 100 * drawn.loc["SUBG", ["low", "high"]]
+    assert "closes {} and SUBG {} of the gap".format(*told) in text
+    assert f"whose gain holds zero ({low:+.1f} to {high:+.1f})." in text
+    wavy = table.query("pair == 'Wavy_Hair x Male' and share == 0.99 and metric == 'worst_group'").set_index("arm")
+    uncertain = (gain(wavy.loc[arm]) for arm in ("difference editing", "difference editing, components"))
+    assert "hold zero ({}, {})".format(*(text.partition("(")[2].rstrip(")") for text in uncertain)) in text
+    over = every.query("over == 'SUBG' and pair == 'Smiling x Male' and share == 0.99 and metric == 'worst_group'")
+    assert f"*difference editing* is {gain(over.set_index('arm').loc['difference editing'])} over *SUBG*" in text
+
+
+def test_readme_tells_how_well_the_faces_of_its_first_pictures_obey():
+    text = prose(README)
+
+    def on_card(name, of):
+        card = (config.ROOT / "data" / "pretrained" / name / "README.md").read_text(encoding="utf-8")
+        (numbers,) = re.findall(of + r" \| (0\.\d+) \| (0\.\d+) \|", card)
+        return [f"{100 * float(number):.1f} %" for number in numbers]
+
+    generated = "faces generated from the same labels"
+    accuracy, balanced = on_card("toy64", generated)
+    assert f"in {accuracy} of the answers (balanced accuracy {balanced};" in text
+    accuracy, balanced = on_card("celeba64", generated)
+    there = " and ".join(on_card("celeba64", "independent judge, on test faces"))
+    assert f"in {accuracy} of the answers (balanced accuracy {balanced}; in photographs it finds {there}," in text
+
+
+def test_readme_draws_its_conclusions_from_the_tables():
+    text = prose(README)
+    table = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'faces64'")
+    shares = table.query('metric == "share of the yardstick\'s gain" and arm == @DISTILLED').set_index("n_train")
+    told = "{:.0f} % ({:.0f} to {:.0f}) with {:,} labels"
+    told = [told.format(*(100 * shares.loc[n, ["mean", "low", "high"]]), n) for n in (500, 1_000)]
+    assert "about half of what as many real labelled ones would**: {} and {}.".format(*told) in text
+    gains = table.query("metric == 'balanced_accuracy_tuned'").set_index(["over", "arm", "n_train"]).sort_index()
+    stack = gains.loc[("cheap stack", "difference editing, cheap stack")]
+    assert f"with 2,000 edits add {gain(stack.loc[2_000])} to the best stack of them" in text
+    few = gains.loc["flip", "cheap stack"].loc[500], gains.loc["flip", "difference editing"].loc[500]
+    assert "do as much with 500 labels" in text and stack.loc[500, "low"] < 0 < stack.loc[500, "high"]
+    assert all(row["low"] > 0 for row in few)
+    many = gains.loc["flip", "difference editing"].loc[[8_000, 16_000]]
+    assert "edits do no certain harm, and give no certain help" in text and (many["low"] * many["high"] < 0).all()
+    whole = table.query("setting == 'fewer faces' and metric == 'balanced_accuracy_tuned' and over == 'none'")
+    whole = whole.query("arm == 'balancing'")
+    assert "cost two to three points of balanced accuracy at every number of training faces from 500 to 16,000" in text
+    assert set(whole["n_train"]) >= {500, 16_000} and (whole["high"] < 0).all()
+    assert whole["difference"].between(-0.035, -0.015).all()
+    at_scale = pd.read_csv(TABLES / "recognition_differences.csv").query("profile == 'reference' and over == 'none'")
+    at_scale = at_scale.set_index(["metric", "arm"]).loc["balanced_accuracy_tuned"].loc[["doubling", "balancing"]]
+    assert at_scale["difference"].between(-0.035, -0.015).all() and (at_scale["high"] < 0).all()
+    systems = pd.read_csv(TABLES / "table1.csv").query("profile == 'laptop'")
+    read = systems.groupby(["system", "data"])["balanced_accuracy"].mean()
+    told = (
+        "{:.3f} on drawn and {:.3f} on real faces, but StarGAN ({:.3f} and {:.3f}) and AttGAN ({:.3f} and {:.3f}) come"
+    )
+    names = ("ours", "StarGAN, equal compute", "AttGAN, equal compute")
+    assert told.format(*(read[name, data] for name in names for data in ("toy", "faces64"))) in text
+
+
+def test_page_lists_every_table():
+    section = RESULTS.partition("## The tables")[2]
+    listed = re.findall(r"\]\((\w+\.csv)\)", section)
+    assert sorted(listed) == sorted(path.name for path in TABLES.glob("*.csv"))
+    makers = re.findall(r"`((?:lib|benchmarks)\.[\w.]+)`", section)
+    assert len(makers) >= 12 and all((config.ROOT / f"{name.replace('.', '/')}.py").exists() for name in makers)
+
+
+def test_page_compares_systems_after_as_many_operations():
+    text = RESULTS
+    text = text.partition("## The compared systems")[2].partition("## The tables")[0]
+    every = pd.read_csv(TABLES / "table1.csv").query("profile == 'laptop'")
+    of_drawn, _, of_real = text.partition("On real faces, the same recipe")
+    means = {}
+    for data, told in (("faces64", of_real), ("toy", of_drawn)):
+        table = every[every["data"] == data]
+        means[data] = table.groupby("system")[["balanced_accuracy", "flipped", "kept", "frechet_classifier"]].mean()
+        shown = re.findall(r"^\| (ours.*?|\w+GAN) \| (.*) \|$", told, re.M)
+        compared = means[data].index[means[data].index.str.endswith(", equal compute")]
+        assert {name for name, _ in shown} == {"ours", "ours, editing", *compared.str.removesuffix(", equal compute")}
+        for name, cells in shown:
+            *shares, distance = means[data].loc[name if name.startswith("ours") else f"{name}, equal compute"]
+            assert cells.split(" | ") == [*(f"{share:.3f}" for share in shares), f"{distance:.0f}"]
+        spent = table.groupby("system")["tflop"].mean()
+        assert set(spent[["ours", *compared]].round()) == {22} and "(22 TFLOP;" in text
+    photographs, unedited = means["faces64"].loc["real faces"], means["faces64"].loc["real faces, not edited"]
+    told = (
+        f"photographs at {photographs['balanced_accuracy']:.3f}, finds {100 * unedited['flipped']:.0f} % of the flipped"
+    )
+    assert told in prose(of_real)
+    far = means["faces64"]["frechet_classifier"]
+    assert f"distance between real faces is {far['real faces']:.0f}:" in prose(of_real)
+    assert all(far[f"{name}, equal compute"] < far["ours"] for name in ("StarGAN", "RelGAN", "AttGAN"))
+    far = means["toy"]["frechet_classifier"]
+    text = prose(text)
+    assert f"{far['real faces']:.0f} between real faces" in text
+    assert f"StarGAN's distance is {far['StarGAN'] / far['ours']:.1f} times ours" in text
+    assert far["StarGAN, equal compute"] < far["ours"]
+    assert round(spent["ours"] / spent["StarGAN"]) == 8 and "After an eighth of these operations" in text
+    own = pd.read_csv(TABLES / "own_game.csv").query("data == 'toy' and profile == 'laptop'")
+    accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
+    told = "{:.3f}, {:.3f} and {:.3f}".format(*(accuracy[name] for name in ("StarGAN", "AttGAN", "RelGAN")))
+    assert f"an accuracy of {told} (constant answer {constant:.3f})" in text
+
+
+def test_page_tells_who_obeys_on_real_faces():
+    table = pd.read_csv(TABLES / "table1.csv").query("data == 'faces64' and profile == 'laptop'")
+    systems = ["ours", "IcGAN", "StarGAN", "AttGAN", "RelGAN", "DCGAN"]
+    assert set(table.groupby("system").size()[systems]) == {3}
+    of = table.groupby("system")["balanced_accuracy"].mean()
+    told = "{:.3f}, IcGAN {:.3f}, StarGAN {:.3f}, AttGAN {:.3f}, RelGAN {:.3f} and DCGAN {:.3f}".format(*of[systems])
+    text = prose(RESULTS)
+    assert f"obeyed are ours {told}." in text
+
+
+def test_page_tells_what_longer_training_gains():
+    table = pd.read_csv(TABLES / "recognition_differences.csv")
+    table = table.query("protocol == 'same epochs' and over == 'none'")
+    table = table.set_index(["metric", "data", "arm"]).sort_index()
+    rows = table.loc["accuracy", ["difference", "low", "high"]] * 100
+    text = prose(RESULTS)
+    tuned = table.loc[("balanced_accuracy_tuned", "faces64")]
+    for arm, words in (("balancing", "has there"), ("every face twice", "twice"), ("more real faces", "faces again")):
+        assert f"{words} {gain(tuned.loc[arm])}" in text
+    for of in itertools.product(("toy", "faces64"), ("balancing", "every face twice")):
+        assert "{:+.1f} ({:+.1f} to {:+.1f})".format(*rows.loc[of]) in text, of
+
+
+def test_page_tells_what_the_bottleneck_forgets():
+    table = pd.read_csv(TABLES / "bottleneck.csv").query("attribute == 'all'")
+    assert table["judge"].nunique() == 1
+    read = table.set_index("variant")["balanced_accuracy"]
+    text = prose(RESULTS)
+    for variant, words in {
+        "Z = 64, as in the paper": "reads {:.2f} (balanced accuracy)",
+        "Z = 128": "{:.2f} with 128 numbers",
+        "Z = 256": "{:.2f} with 256 numbers",
+        "Z = 64, classifier's features": "a loss in a classifier's features, {:.2f} with 64 numbers",
+        "Z = 256, classifier's features": "{:.2f} with both",
+        "Z = 256, features and components": "{:.2f} where networks stand on principal components",
+        "Z = 64, L2 instead of L1": "L2 in place of L1 ({:.2f})",
+        "Z = 64, twice the steps": "twice the steps ({:.2f})",
+        "Z = 64, twice the filters": "twice the filters ({:.2f})",
+    }.items():
+        assert words.format(read[variant]) in text, variant
