@@ -19,7 +19,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks import results
-from lib import config, data, losses, metrics, oracle, plots, stages
+from lib import checkpoints, config, data, losses, metrics, oracle, plots, stages
 from lib.augmentation import generate
 from lib.study import comparison
 
@@ -126,13 +126,13 @@ def table(run, faces, variants, seeds):
             if results.holds(path, stage=mapping.folder.name, judge=judge.folder.name):
                 continue
             row = {"variant": name, "group": variant.group} | measure(frame, test, autoencoder.model, mapping.model)
-            steps = {f"{stage.folder.name.partition('-')[0]}_steps": int(stage.log["step"].iloc[-1]) for stage in
-                     (autoencoder, mapping)}  # fmt: skip
+            steps = [checkpoints.describe(stage.folder)["recipe"]["steps"] for stage in (autoencoder, mapping)]
             row |= run.recipe(
                 seed=seed,
                 autoencoder_seed=autoencoder.config.seed,
                 n_test=len(test),
-                **steps,
+                autoencoder_steps=steps[0],
+                mapping_steps=steps[1],
                 stage=mapping.folder.name,
                 judge=judge.folder.name,
             )

@@ -144,10 +144,13 @@ def of_systems(**columns):
 
 def test_distances_and_operations_are_told_in_times():
     table = of_systems(
-        system=["ours", "ours", "StarGAN", "StarGAN"], seed=[0, 1, 0, 1], frechet_classifier=[1.0, 3.0, 2.0, 24.0]
+        system=["ours", "ours", "StarGAN", "StarGAN"],
+        seed=[0, 1, 0, 1],
+        frechet_classifier=[1.0, 3.0, 2.0, 24.0],
     )
     times = evidence.times_as_far("StarGAN", "ours")({"table1": table})
     assert times.value == pytest.approx(4) and "n_train 100" in times.recipe
+    assert times.recipe.endswith("seeds 2")
     reach = 12.706 * np.log(2)  # Student's t with one degree of freedom, times half the distance of two logarithms
     assert (times.low, times.high) == pytest.approx((4 * np.exp(-reach), 4 * np.exp(reach)), rel=1e-3)
     inverse = evidence.times_as_far("ours", "StarGAN")({"table1": table})

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import findings
-from lib import config
+from lib import config, metrics
 
 TABLES = config.ROOT / "data" / "results"
 README = (config.ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +44,15 @@ def test_page_shows_what_was_measured(profile, pattern):
             difference = "" if arm == "none" else "{:+.1f} ({:+.1f} to {:+.1f})".format(*rest)
             expected += [f"{mean:.1f}", difference]
         assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_page_shows_the_majority_answer_beside_the_larger_run():
+    run = pd.read_csv(TABLES / "recognition.csv").query("profile == 'reference'")
+    judged = pd.read_csv(TABLES / "obedience.csv").query("faces == 'majority answer' and profile == 'celeba64'")
+    (judged,) = judged.query("attribute == 'all'").itertuples()
+    assert {(judged.n_train, judged.n_test)} == set(zip(run["n_train"], run["n_test"], strict=True))
+    told = f"(the majority answer has {100 * judged.accuracy:.1f} % and 50 % on these test faces):"
+    assert told in prose(RESULTS) and judged.balanced_accuracy == 0.5
 
 
 def test_picture_of_the_findings_is_drawn_from_the_tables_and_tells_the_truth():
@@ -184,17 +193,21 @@ def test_page_shows_what_groups_gain():
             expected += [f"{100 * row['mean']:.1f}", "" if arm == "plain" else gain(row)]
         assert [cell.strip() for cell in cells.split("|")] == expected
 
-    def closed(of, arm):
-        return f"{100 * of[arm] / of['balanced real faces']:.0f} %"
+    of_draws = pd.read_csv(TABLES / "groups.csv").set_index(["data", "pair", "share"]).sort_index()
 
-    worst = table[table["metric"] == "worst_group"].groupby(["pair", "share"])
+    def closed(of, arm, metric="worst_group"):
+        mean = of.groupby("arm")[metric].mean() - of.loc[of["arm"] == "plain", metric].mean()
+        return f"{100 * mean[arm] / mean['balanced real faces']:.0f} %"
+
+    settings = of_draws.loc["faces64"].index.unique()
     closings = re.findall(r"^\| ([\w ]+), (\d+) % \| (\d) \| (.*) \|$", text, re.M)
-    assert len(closings) == len(worst) - 1  # all but the absent groups, of which the text tells
+    assert len(closings) == len(settings) - 1  # all but the absent groups, of which the text tells
     for pair, share, draws, cells in closings:
-        rows = worst.get_group((pair, int(share) / 100)).set_index("arm")
-        arms = ("SUBG", "difference editing, components", "difference editing")
-        assert [cell.strip() for cell in cells.split("|")] == [closed(rows["difference"], arm) for arm in arms]
-        assert int(draws) == rows["seeds"].min()
+        rows = of_draws.loc[("faces64", pair, int(share) / 100)]
+        expected = [closed(rows, arm) for arm in ("SUBG", "difference editing, components", "difference editing")]
+        expected.append(closed(rows, "difference editing", "mean_of_groups"))
+        assert [cell.strip() for cell in cells.split("|")] == expected
+        assert int(draws) == rows["seed"].nunique()
     young = every.query("pair == 'Young x Male' and share == 0.99").set_index(["over", "metric", "arm"]).sort_index()
     most, means = young.loc[("plain", "worst_group"), "mean"] * 100, young.loc[("plain", "mean_of_groups"), "mean"]
     edited = "difference editing"
@@ -208,17 +221,23 @@ def test_page_shows_what_groups_gain():
     means = 100 * weaker.loc[("plain", "mean_of_groups"), "mean"]
     told = f"{gain(weaker.loc[('SUBG', 'worst_group', edited)])}, where *re-weighting* has the higher mean of groups"
     assert f"not for Smiling at 95 %, {told}, {means['re-weighting']:.1f} % against {means[edited]:.1f} %." in text
-    absent = worst.get_group(("Smiling x Male", 1.0)).set_index("arm")["difference"]
-    assert f"is known, closes {closed(absent, 'counterfactual, other faces')}." in text
-    drawn = pd.read_csv(TABLES / "groups_differences.csv").query("data == 'toy' and over == 'plain'")
-    drawn = drawn.query("share == 0.99 and metric == 'worst_group'").set_index("arm")
-    told = [closed(drawn["difference"], arm) for arm in ("difference editing", "SUBG")]
-    low, high = 100 * drawn.loc["SUBG", ["low", "high"]]
-    assert "closes {} and SUBG {} of the gap".format(*told) in text
-    assert f"whose gain holds zero ({low:+.1f} to {high:+.1f})." in text
+    absent = of_draws.loc[("faces64", "Smiling x Male", 1.0)]
+    assert f"is known, closes {closed(absent, 'counterfactual, other faces')} in the worst group of each draw." in text
+    drawn = of_draws.loc[("toy", "Smiling x Male", 0.99)]
+    told = [closed(drawn, arm) for arm in ("difference editing", "SUBG")]
+    assert "closes {} and SUBG {} of the gap; over SUBG the former gains nothing for certain.".format(*told) in text
+
+    def over_draws(of, arm, other="plain"):
+        each = of.pivot(index="seed", columns="arm", values="worst_group") * 100
+        return "{:+.1f} ({:+.1f} to {:+.1f})".format(*metrics.over_seeds(each[arm] - each[other]))
+
+    assert "(-" in over_draws(drawn, "difference editing", "SUBG")
     wavy = table.query("pair == 'Wavy_Hair x Male' and share == 0.99 and metric == 'worst_group'").set_index("arm")
     uncertain = (gain(wavy.loc[arm]) for arm in ("difference editing", "difference editing, components"))
     assert "hold zero ({}, {})".format(*(text.partition("(")[2].rstrip(")") for text in uncertain)) in text
+    each = of_draws.loc[("faces64", "Wavy_Hair x Male", 0.99)]
+    told = [over_draws(each, arm) for arm in ("difference editing", "difference editing, components")]
+    assert "worst group gains {} and {} there, by Student's t over three draws.".format(*told) in text
     over = every.query("over == 'SUBG' and pair == 'Smiling x Male' and share == 0.99 and metric == 'worst_group'")
     assert f"*difference editing* is {gain(over.set_index('arm').loc['difference editing'])} over *SUBG*" in text
 
@@ -248,7 +267,7 @@ def test_readme_draws_its_conclusions_from_the_tables():
     assert "about half of what as many real labelled ones would**: {} and {}.".format(*told) in text
     gains = table.query("metric == 'balanced_accuracy_tuned'").set_index(["over", "arm", "n_train"]).sort_index()
     stack = gains.loc[("cheap stack", "difference editing, cheap stack")]
-    assert f"with 2,000 edits add {gain(stack.loc[2_000])} to the best stack of them" in text
+    assert f"with 2,000 a stack of both is {gain(stack.loc[2_000])} better than the best of them alone" in text
     few = gains.loc["flip", "cheap stack"].loc[500], gains.loc["flip", "difference editing"].loc[500]
     assert "do as much with 500 labels" in text and stack.loc[500, "low"] < 0 < stack.loc[500, "high"]
     assert all(row["low"] > 0 for row in few)
@@ -308,12 +327,19 @@ def test_page_compares_systems_after_as_many_operations():
     text = prose(text)
     assert f"{far['real faces']:.0f} between real faces" in text
     assert f"StarGAN's distance is {far['StarGAN'] / far['ours']:.1f} times ours" in text
+    short = every.query("data == 'faces64'").pivot_table(index="seed", columns="system", values="frechet_classifier")
+    less = np.exp(metrics.over_seeds(np.log(short["StarGAN"] / short["ours"])))
+    assert "on real faces {:.1f} times ({:.1f} to {:.1f});".format(*less) in text
     assert far["StarGAN, equal compute"] < far["ours"]
     assert round(spent["ours"] / spent["StarGAN"]) == 8 and "After an eighth of these operations" in text
     own = pd.read_csv(TABLES / "own_game.csv").query("data == 'toy' and profile == 'laptop'")
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
     told = "{:.3f}, {:.3f} and {:.3f}".format(*(accuracy[name] for name in ("StarGAN", "AttGAN", "RelGAN")))
     assert f"an accuracy of {told} (constant answer {constant:.3f})" in text
+    own = pd.read_csv(TABLES / "own_game.csv").query("data == 'faces64' and profile == 'reference'")
+    accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
+    told = f"StarGAN has {accuracy['StarGAN']:.3f} and AttGAN {accuracy['AttGAN']:.3f} (constant answer {constant:.3f})"
+    assert told in text
 
 
 def test_page_tells_who_obeys_on_real_faces():

@@ -252,7 +252,7 @@ def times_as_far(system, than):
         value, low, high = np.exp(metrics.over_seeds(logs))
         if len(logs) == 1:
             low, high = 0.0, np.inf
-        return Measured(value, low, high, _recipe(table.iloc[-1]))
+        return Measured(value, low, high, f"{_recipe(table.iloc[-1])}, seeds {len(logs)}")
 
     return measure
 
@@ -376,7 +376,7 @@ def label_facts(a, names, seed=0):
     for what in ("std", "minimum", "maximum"):
         facts[f"{what} change"] = facts[f"{what}, balancing"] - facts[f"{what}, doubling"]
     facts["std of the 40 rarest pairs, doubling / balancing"] = rare["doubling"] / rare["balancing"]
-    facts["std of all pairs, every face twice / balancing"] = every["every face twice"] / every["balancing"]
+    facts["std of all pairs, doubling / balancing"] = every["doubling"] / every["balancing"]
     growth = (real + attributes.cooccurrence(sets["doubling"])).diagonal() / real.diagonal().clip(1)
     facts["doubled"] = 100 * (abs(growth - 2) <= 0.2).mean()
     return pd.Series(facts, dtype=float)
