@@ -42,18 +42,18 @@ def family(table):
     """
     place, lanes = _places(table)
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 0.42 * (max(row for _, row in place.values()) + 1)))
-    colours = dict(zip(LANES, plots.COLOURS, strict=False))
+    colours, boxes = dict(zip(LANES, plots.COLOURS, strict=False)), {}
     for system in table.itertuples():
-        x, y = place[system.system]
         own = system.system == PAPER
-        ax.text(
-            x, y, system.system, ha="left", va="center", fontsize=8.5, zorder=3, weight="bold" if own else "normal",
+        boxes[system.system] = ax.text(
+            *place[system.system], system.system, ha="left", va="center", fontsize=8.5, zorder=3, weight="bold" if own else "normal",
             bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "black" if own else colours[system.task]},
         )  # fmt: skip
+    for system in table.itertuples():
         for parent in system.parents:
-            _link(ax, parent, place[parent], (x, y), colour=colours[_of(table, parent).task])
+            _link(ax, boxes[parent], boxes[system.system], colour=colours[_of(table, parent).task])
         if system.role in OPPOSED:
-            _link(ax, system.system, (x, y), place[PAPER], colour="#777777", style=":")
+            _link(ax, boxes[system.system], boxes[PAPER], colour="#777777", style=":")
     for task, (first, last) in lanes.items():
         ax.axhspan(first - 0.5, last + 0.5, color=colours[task], alpha=0.07, lw=0)
         ax.text(
@@ -88,12 +88,11 @@ def _of(table, system):
     return next(table[table["system"] == system].itertuples())
 
 
-def _link(ax, name, start, end, colour, style="-"):
-    x, y = start
-    ax.annotate(
-        "", xy=(end[0] - 0.08, end[1]), xytext=(x + LETTER * len(name), y), zorder=2,
+def _link(ax, start, end, colour, style="-"):
+    ax.annotate(  # from the middle of one text's right edge to that of another's left edge
+        "", xy=(0, 0.5), xycoords=end, xytext=(1, 0.5), textcoords=start, zorder=2,
         arrowprops={"arrowstyle": "->" if style == "-" else "-", "color": colour, "ls": style, "lw": 1.1,
-                    "connectionstyle": "arc3,rad=0.08", "shrinkA": 4, "shrinkB": 2},
+                    "connectionstyle": "arc3,rad=0.08", "shrinkA": 2, "shrinkB": 3},
     )  # fmt: skip
 
 

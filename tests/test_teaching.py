@@ -132,7 +132,7 @@ def test_thirty_pictures_can_be_looked_at_and_counted(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def measured():
     """What the kit may quote of real faces, as text: gains {arm: "-2.9 (-3.3 to -2.5)"} by the paper's way, and with
-    500 labels and every arm at its best; worst groups {arm: "45.8"}; other gains with 500 faces; other decimal numbers."""
+    500 labels and every arm at its best; worst groups {arm: "45.8"}; other gains with 500 faces; other numbers."""
     results = config.ROOT / "data" / "results"
     study, sweep, groups = (
         pd.read_csv(results / f"{name}_differences.csv").query("data == 'faces64' and profile == 'laptop'")
