@@ -252,6 +252,9 @@ def start(profile=None, data=None, seed=0, show=True):
             f"machine  {run.recipe()['device']}, {torch.get_num_threads()} threads, "
             f"Python {platform.python_version()}, torch {torch.__version__}"
         )
+        for variable, asked in (("COURSE_PROFILE", profile), ("COURSE_DATA", data)):
+            if asked and os.environ.get(variable, "") not in ("", str(asked)):
+                print(f"note     {variable} in the environment goes before {str(asked)!r}")
         if run.data_name not in (source, Path(source).name):
             print(f"results  in {run.folder.parent}, as another folder of faces is called {Path(source).name!r}, too")
     return run

@@ -20,12 +20,18 @@ def test_defaults_arguments_environment(monkeypatch, tmp_path, capsys):
     assert (run.profile.name, run.source, run.folder) == ("laptop", "toy", config.ROOT / "runs" / "toy" / "laptop")
     run = config.start("ci", data=tmp_path / "faces")
     assert (run.profile.name, run.source, run.data_name) == ("ci", str(tmp_path / "faces"), "faces")
+    assert "note" not in capsys.readouterr().out
     monkeypatch.setenv("COURSE_PROFILE", "paper")
     monkeypatch.setenv("COURSE_DATA", "toy")
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
     run = config.start("ci", data="elsewhere")
     assert (run.profile.name, run.source, run.folder) == ("paper", "toy", tmp_path / "toy" / "paper")
-    assert "profile  paper: all training faces of 64x64 pixels" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "profile  paper: all training faces of 64x64 pixels" in told
+    assert "COURSE_PROFILE in the environment goes before 'ci'" in told
+    assert "COURSE_DATA in the environment goes before 'elsewhere'" in told
+    config.start("paper", data="toy")
+    assert "note" not in capsys.readouterr().out
 
 
 def test_unknown_profile_lists_the_known_ones(monkeypatch):
