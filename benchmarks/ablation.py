@@ -1,6 +1,6 @@
 """What each part of the objective is good for. Writes data/results/ablation.csv and notebooks/figures/ablation.png.
 
-    python benchmarks/ablation.py --seeds 0 1 2
+    python -m benchmarks.ablation --seeds 0 1 2
 
 Drawn faces only, as the picture shows faces. To afford three seeds every Φ is trained for fewer steps than the
 profile's (columns `..._steps`). Variants of the mapping function share encoder, decoder and classifier of seed 0; their
@@ -114,7 +114,7 @@ def table(run, faces, variants, seeds):
     """Rows of `variants` (name -> Variant), seed by seed within a group. Those of the same judge in the table stand
     until their variant and seed are measured with other settings."""
     judge, test = oracle.oracle(run, faces), faces.part("test")
-    frame = comparison.Frame(run, faces, judge)
+    frame = comparison.Frame(faces, judge)
     path = results.path_of(run, "ablation")
     groups = dict.fromkeys(variant.group for variant in variants.values())
     todo = [(name, seed) for group in groups for seed in seeds for name in variants if variants[name].group == group]

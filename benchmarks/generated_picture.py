@@ -1,7 +1,7 @@
 """Draws the README's pictures of generated faces from the weights that ship: some minutes on one core each.
 
-    python benchmarks/generated_picture.py                   # notebooks/figures/generated.png, drawn faces
-    python benchmarks/generated_picture.py --data FOLDER     # notebooks/figures/generated_celeba.png, CelebA
+    python -m benchmarks.generated_picture                   # notebooks/figures/generated.png, drawn faces
+    python -m benchmarks.generated_picture --data FOLDER     # notebooks/figures/generated_celeba.png, CelebA
 
 In each column one label is switched. Of drawn faces: three test faces, moved by a flow between the embeddings of the
 training faces (lib/flow.py, which is fitted here). Of CelebA nobody's face is shown: five persons of the flow's
@@ -71,7 +71,7 @@ def main(arguments=None):
     with torch.inference_mode():
         above = data.to_uint8(decoder(move(ready, field, people.take(slice(0, people_shown)), edits))).numpy()
     below = augmentation.generate(ready.mapping.model, decoder, alone)
-    titles = ["as labelled", *(name.replace("_", " ") + "\nswitched" for name in SHOWN)]
+    titles = ["as labelled", *(plots.readable(name) + "\nswitched" for name in SHOWN)]
     rows = [what] * people_shown + ["Φ, from labels\nalone"] * IMAGINED
     figure = plots.faces(np.concatenate([above, below]), columns=1 + len(SHOWN), titles=titles, row_labels=rows)
     figure.savefig(FIGURES / ("generated.png" if drawn else "generated_celeba.png"), dpi=110)

@@ -125,6 +125,7 @@ def failing(root, tests):
     theirs.close()
     if not answer.poll(LONGEST):
         process.kill()
+        process.join()
         return NO_END
     try:
         code, failed = answer.recv()
@@ -141,12 +142,12 @@ def failing(root, tests):
 
 
 def known(mutants):
-    """Rows of the table that still hold for `mutants`, in their order."""
+    """Rows of the table for `mutants` by file and name, in their order, those of earlier code and tests, too."""
     if not RESULTS.exists():
-        return []
+        return {}
     rows = pd.read_csv(RESULTS, dtype=str, keep_default_na=False).to_dict("records")
-    rows = {(row["file"], row["mutant"], row["digest"]): row for row in rows}
-    return [rows[key] for m in mutants if (key := (m.file, m.name, m.digest(config.ROOT))) in rows]
+    rows = {(row["file"], row["mutant"]): row for row in rows}
+    return {key: rows[key] for m in mutants if (key := (m.file, m.name)) in rows}
 
 
 def keep(rows):
@@ -160,31 +161,30 @@ def main(arguments=None):
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="only mutants that contain one of these")
     patterns = parser.parse_args(arguments).patterns
     mutants, commit = listed(), config.commit()
-    rows = known(mutants)
-    done = {(row["file"], row["mutant"]) for row in rows}
-    todo = [m for m in mutants if (m.file, m.name) not in done]
+    rows, red = known(mutants), set()
+    todo = [m for m in mutants if rows.get((m.file, m.name), {}).get("digest") != m.digest(config.ROOT)]
     todo = [m for m in todo if not patterns or any(pattern in f"{m.file}: {m.name}" for pattern in patterns)]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         root = Path(folder)
         copy_tree(root)
-        new = []
         for mutant in tqdm(todo, desc="mutants", unit="mutant"):
             whole = (root / "lib" / mutant.file).read_bytes()
             mutant.apply(root)
             test = failing(root, mutant.tests)
             (root / "lib" / mutant.file).write_bytes(whole)
             noticed = "no" if test == "" else "yes"
-            new.append({
+            rows[mutant.file, mutant.name] = {
                 "file": mutant.file, "mutant": mutant.name, "noticed": noticed, "test": test,
                 "reason": mutant.reason, "commit": commit, "digest": mutant.digest(root),
-            })  # fmt: skip
-            keep(rows + new)
+            }  # fmt: skip
+            keep(rows.values())
+            red |= {test} - {"", NO_END}
             if noticed == "no":
                 tqdm.write(f"survived  {mutant.file}: {mutant.name}")
-        always = failing(root, sorted({row["test"] for row in new} - {"", NO_END})) if new else ""
+        always = failing(root, sorted(red)) if red else ""  # pytest takes no test for all tests
     if always:
         raise SystemExit(f"{always} fails without any change; what it noticed is worth nothing")
-    table = pd.DataFrame(rows + new)
+    table = pd.DataFrame(rows.values())
     survivors = table[table["noticed"] == "no"]
     print(f"{len(table) - len(survivors)} of {len(table)} noticed")
     for row in survivors.itertuples():

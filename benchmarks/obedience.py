@@ -1,7 +1,7 @@
 """Does a generated face carry the labels it was asked for? Writes data/results/obedience.csv.
 
-    python benchmarks/obedience.py toy FOLDER --seeds 0 1 2
-    python benchmarks/obedience.py toy --weights toy64
+    python -m benchmarks.obedience toy FOLDER --seeds 0 1 2
+    python -m benchmarks.obedience toy --weights toy64
 
 The oracle (lib/oracle.py), which no generator has met, looks at the faces that Φ generates for the labels of the test
 faces, at these faces themselves, at what else could be mistaken for success, and at faces for the labels that dynamic
@@ -67,7 +67,7 @@ def measure(run, seeds):
     faces = data.load(run)
     train, test = faces.part("train"), faces.part("test")
     judge = oracle.oracle(run, faces)
-    frame = comparison.Frame(run, faces, judge)
+    frame = comparison.Frame(faces, judge)
     references = comparison.references(run, faces)
     constant = np.broadcast_to(train.attributes.mean(axis=0) - 0.5, test.attributes.shape)
     rows = [answers(test, constant).assign(faces="majority answer", seed=run.seed)]

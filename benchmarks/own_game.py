@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks import table1
+from benchmarks import results
 from lib import attributes, checkpoints, config, data, metrics, oracle, training
 from lib.baselines import systems
 from lib.study import recogniser
@@ -58,8 +58,9 @@ def wishes(a):
 
 
 def obeyed(says, b):
-    """How faces carry the labels `b` (n, 5), when a judge says of them `says`, logits (n, 5). The accuracy of the
-    constant answer is `majority_accuracy`."""
+    """How faces carry the labels `b` (n, 5), when a judge says of them `says`, logits (n, 5). `majority_accuracy` is
+    that of the constant answer that fits `b` best; in `comparison.Frame.obedience` it is the training faces' majority.
+    """
     report = metrics.report(b, says)
     return {
         "accuracy": report["accuracy"], "balanced_accuracy": report["balanced_accuracy"],
@@ -88,7 +89,7 @@ def measure(run, names):
     before, wished = judge(test.images), wishes(test.attributes)
     device = training.new_accelerator().device
     recipe = run.recipe(n_train=len(five.part("train")), n_test=len(test), judge=trained_judge.folder.name)
-    table1.keep("own_game", run, {"system": "real faces, own labels"} | obeyed(before, test.attributes) | recipe)
+    results.keep("own_game", run, {"system": "real faces, own labels"} | obeyed(before, test.attributes) | recipe)
     a, b = np.tile(test.attributes, (len(NAMES), 1)), np.concatenate(wished)
     for name in names:
         changes = LONG[run.profile.name][name]
@@ -101,7 +102,7 @@ def measure(run, names):
         row["pixel_change"] = np.abs(made.astype(np.int16) - test.images).mean() / 255
         log = checkpoints.describe(trained.folder)["recipe"]
         row |= {"steps": log["steps"], "batch": trained.config.batch_size, "seconds": log["seconds"]}
-        table1.keep("own_game", run, row | recipe | {"stage": trained.folder.name})
+        results.keep("own_game", run, row | recipe | {"stage": trained.folder.name})
         with checkpoints.atomic(trained.folder / "shown.npz") as path, open(path, "wb") as file:
             np.savez(file, faces=np.stack([test.images, *made])[:, :SHOWN])
 
@@ -117,7 +118,7 @@ def picture(run, names):
         shown = checkpoints.load_arrays(folder / "shown.npz")["faces"]
         rows += [shown[:, person] for person in range(shown.shape[1])]
         labels += [name] * shown.shape[1]
-    titles = ["the face", *(name.replace("_", " ") for name in HAIR), "other gender", "other age"]
+    titles = ["the face", *map(plots.readable, HAIR), "other gender", "other age"]
     return plots.faces(np.concatenate(rows), columns=1 + len(NAMES), titles=titles, row_labels=labels)
 
 

@@ -32,3 +32,14 @@ def merge(path, new, keys, judge=None):
             new = pd.concat([old[~gone], new], ignore_index=True)
         with checkpoints.atomic(path) as temporary:
             new.to_csv(temporary, index=False, float_format="%.5g")
+
+
+def keep(table, run, row):
+    """Put a row into a table of the run's results and, but for what profile ci makes, of data/results/, in place of the
+    one of the same data, profile, system and seed."""
+    own = run.folder / "results" / f"{table}.csv"
+    checkpoints.writable(own.parent)
+    for path in {own, path_of(run, table)}:
+        merge(path, pd.DataFrame([row]), ["data", "profile", "system", "seed"])
+    shown = {key: row[key] for key in ("balanced_accuracy", "kept", "images_per_second") if key in row}
+    print(table, row["system"], f"seed {row['seed']}", *(f"{key} {value:.3f}" for key, value in shown.items()))

@@ -1,8 +1,8 @@
 """Table 1 in our frame: quality, obedience and cost of every generator. Writes data/results/table1.csv and cost.csv.
 
-    python benchmarks/table1.py --profile laptop --data toy --seeds 0 1 2
-    python benchmarks/table1.py --profile laptop --data toy --systems IcGAN     # a row more, and no cost
-    python benchmarks/table1.py --profile laptop --data toy --seeds 0 --equal-compute --picture
+    python -m benchmarks.table1 --profile laptop --data toy --seeds 0 1 2
+    python -m benchmarks.table1 --profile laptop --data toy --systems IcGAN     # a row more, and no cost
+    python -m benchmarks.table1 --profile laptop --data toy --seeds 0 --equal-compute --picture
 
 Trains what is missing into the run's folder, seed by seed, and may be stopped and started again at any time. The seed
 is that of the compared systems and of our Φ; encoder, decoder and classifier are those of seed 0 for all of ours. While
@@ -45,11 +45,11 @@ def table1(run, faces, seed, systems=None, equal=False):
     """A row per reference and per generator, or for the generators `systems` alone, each in table1.csv as soon as it is
     there. References come with ours. With `equal` the compared systems train with as many operations as ours."""
     judge = oracle.oracle(run, faces)
-    frame = comparison.Frame(run, faces, judge)
+    frame = comparison.Frame(faces, judge)
     recipe = run.recipe(n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name)
     references = comparison.references(run, faces) if comparison.OURS in (systems or comparison.GENERATORS) else {}
     for name, (generate, own) in references.items():
-        keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
+        results.keep("table1", run, {"system": name} | frame.row(generate, own) | recipe)
     setting = run.profile, faces.names, len(frame.train)
     for name in systems or comparison.GENERATORS:
         obtain, changes = comparison.GENERATORS[name], {"seed": seed} | (equal_compute(*setting, name) if equal else {})
@@ -64,7 +64,7 @@ def table1(run, faces, seed, systems=None, equal=False):
             "watched": "obedience" in trained.log, "tflop": operations(*setting, name, changes.get("epochs")),
         }  # fmt: skip
         row |= {f"images_until_{level:.2f}": images_until(trained, level) for level in OBEYS}
-        keep("table1", run, row | recipe | {"seed": seed})
+        results.keep("table1", run, row | recipe | {"seed": seed})
 
 
 def last_stage(run, faces, name, **changes):
@@ -235,7 +235,7 @@ def cost_table(run, faces):
         threads=torch.get_num_threads(), torch=torch.__version__,
     )  # fmt: skip
     for name, row in rows.items():
-        keep("cost", run, {"system": name} | row | recipe)
+        results.keep("cost", run, {"system": name} | row | recipe)
 
 
 def seconds_until(images, stages_of_it):
@@ -275,27 +275,13 @@ def picture(run, faces, seed):
         made = make(comparison.GENERATORS[system](run, faces, seed=seed, **changes), b, x, a)
         made[:: 1 + len(names)] = test.images
         rows[system] = made
-    titles = PERSONS * ["the face", *(name.replace("_", " ") for name in names)]
+    titles = PERSONS * ["the face", *map(plots.readable, names)]
     title = "One label flipped; every system after as many operations"
     return plots.faces(np.concatenate(list(rows.values())), len(titles), rows, titles, title)
 
 
-# --- Tables -----------------------------------------------------------------------------------------------------------
-
-
-def keep(table, run, row):
-    """Put a row into a table of the run's results and, but for what profile ci makes, of data/results/, in place of the
-    one of the same data, profile, system and seed."""
-    own = run.folder / "results" / f"{table}.csv"
-    checkpoints.writable(own.parent)
-    for path in {own, results.path_of(run, table)}:
-        results.merge(path, pd.DataFrame([row]), ["data", "profile", "system", "seed"])
-    shown = {key: row[key] for key in ("balanced_accuracy", "kept", "images_per_second") if key in row}
-    print(table, row["system"], f"seed {row['seed']}", *(f"{key} {value:.3f}" for key, value in shown.items()))
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python benchmarks/table1.py", description="Measure Table 1 and its cost.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.table1", description="Measure Table 1 and its cost.")
     parser.add_argument("--profile")
     parser.add_argument("--data")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the cost alone")

@@ -1,6 +1,6 @@
 """Speed of drawing faces on one core, beside what the core can do at all.
 
-    python benchmarks/toyfaces.py
+    python -m benchmarks.toyfaces
 
 A drawing is arithmetic on small float32 layers that stay in the core's cache, so two floors stand beside it: the time a
 blend of one layer takes when it is all there is to do, and the rate at which the core copies memory.

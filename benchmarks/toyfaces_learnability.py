@@ -1,6 +1,6 @@
 """Can a plain CNN learn the drawn attributes? Writes data/results/toyfaces.csv, about a quarter of an hour on one core.
 
-    python benchmarks/toyfaces_learnability.py
+    python -m benchmarks.toyfaces_learnability
 
 Trained three times: on 20,000 balanced faces, whose 40 attributes are independent coins, which asks whether each can be
 *seen*; on 20,000 with CelebA's long tail and correlations; and on 2,000 of these. Tested on balanced faces and on
@@ -20,6 +20,7 @@ from lib import metrics, oracle, toyfaces
 from lib.attributes import CELEBA, celeba_statistics
 from lib.config import commit
 from lib.data import to_float
+from lib.study import recogniser
 
 RESULTS = Path(__file__).parent.parent / "data" / "results" / "toyfaces.csv"
 SIZE, SEED, STEPS, BATCH, LEARNING_RATE, TEST = 64, 0, 1500, 100, 5e-3, 2000
@@ -51,11 +52,9 @@ def train(images, a):
     return net.eval()
 
 
-@torch.inference_mode()
 def balanced_accuracy(net, images, a):
     """Mean of the hit rates among faces with and without each attribute, (40,), at probability 1/2."""
-    logits = np.concatenate([net(to_float(images[i : i + 500])).numpy() for i in range(0, len(a), 500)])
-    return metrics.per_attribute(a, logits)["balanced_accuracy"]
+    return metrics.per_attribute(a, recogniser.predict(net, images))["balanced_accuracy"]
 
 
 def main():

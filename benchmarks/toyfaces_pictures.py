@@ -1,6 +1,6 @@
 """Draws the README's two pictures of the data set: a contact sheet of all 40 attributes and a wall of faces.
 
-python benchmarks/toyfaces_pictures.py        (writes notebooks/figures/contact_sheet.png and wall.png)
+python -m benchmarks.toyfaces_pictures        (writes notebooks/figures/contact_sheet.png and wall.png)
 """
 
 from pathlib import Path

@@ -73,14 +73,18 @@ def compositions(a, names, k):
     return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
 
-def impossible(a, names, conflicts=CONFLICTS):
-    """Which rows hold a pair of labels that contradict each other, (N,) bool. Unknown names are skipped."""
-    a = np.asarray(a, dtype=bool)
+def contradictions(names):
+    """Pairs (i, j) of columns whose labels contradict each other (`CONFLICTS`), a list. Unknown names are skipped."""
     column = {name: i for i, name in enumerate(names)}
+    return [(column[one], column[other]) for one, other in CONFLICTS if one in column and other in column]
+
+
+def impossible(a, names):
+    """Which rows hold a pair of labels that contradict each other, (N,) bool."""
+    a = np.asarray(a, dtype=bool)
     bad = np.zeros(len(a), dtype=bool)
-    for one, other in conflicts:
-        if one in column and other in column:
-            bad |= a[:, column[one]] & a[:, column[other]]
+    for i, j in contradictions(names):
+        bad |= a[:, i] & a[:, j]
     return bad
 
 

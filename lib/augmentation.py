@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from lib import models
-from lib.attributes import CONFLICTS
+from lib.attributes import contradictions
 from lib.data import to_uint8
 
 TRADITIONAL = ("flip", "crop", "erase")
@@ -71,11 +71,9 @@ def dynamic_balancing(a, n, rng, k=None, rerank=True, conflicts="literal", names
 
 def _compatible(names):
     """Which columns may stand together, (A, A) bool."""
-    column = {name: i for i, name in enumerate(names)}
     compatible = np.ones((len(names), len(names)), dtype=bool)
-    for one, other in CONFLICTS:
-        if one in column and other in column:
-            compatible[column[one], column[other]] = compatible[column[other], column[one]] = False
+    for i, j in contradictions(names):
+        compatible[i, j] = compatible[j, i] = False
     return compatible
 
 

@@ -163,5 +163,5 @@ def build(folder=ROOT / "build" / "book"):
         options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(ROOT / "book"), "-d", doctrees]
         code = sphinx([*options, str(ROOT), str(folder)])
     if code == 0:
-        print(f"The book is in {folder}. To read it: python3 -m http.server -d {folder}, then http://localhost:8000")
+        print(f'The book is in {folder}. To read it: python3 -m http.server -d "{folder}", then http://localhost:8000')
     return code

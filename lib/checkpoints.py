@@ -27,7 +27,8 @@ class CheckpointError(RuntimeError):
 def atomic(path):
     """Yields a temporary path that becomes `path` when the block ends well and vanishes when it does not.
 
-    Raises CheckpointError, naming the file, when the disk is full.
+    Raises CheckpointError, naming the file, when it cannot be written: the disk is full, or (Windows) a program has it
+    open.
     """
     path = Path(path)
     writable(path.parent)
@@ -37,7 +38,8 @@ def atomic(path):
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"could not write {path}: {error}. Free some disk space and run again; what was saved before is untouched."
+            f"could not write {path}: {error}. Free some disk space, or close the program that has the file open, and "
+            "run again; what was saved before is untouched."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -106,14 +106,7 @@ class RecognitionConfig:
     learning_rate: float = 1e-4
     falling: bool = False  # whether the rate falls to nothing, along half a cosine; the paper's does not
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    sizes: tuple[int, ...] = (
-        500,
-        1_000,
-        2_000,
-        4_000,
-        8_000,
-        16_000,
-    )  # numbers of training faces, see lib/study/sweep.py
+    sizes: tuple[int, ...] = (500, 1_000, 2_000, 4_000, 8_000, 16_000)  # of training sets, see lib/study/sweep.py
     few_labels: tuple[int, ...] = (500, 2_000)  # numbers of labelled ones among them
     tried: tuple[int, ...] = (12_500, 25_000, 50_000)  # numbers of steps among which validation chooses
 

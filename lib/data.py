@@ -25,10 +25,7 @@ from lib.tables import DataError
 TOY_STARTS = {"train": 0, "val": 10_000_000, "test": 20_000_000}  # far apart: more train faces leave the others alone
 TOY_BATCH = 500
 MIN_ATTRIBUTES = 2
-DRAWING = [
-    *sorted(Path(toyfaces.__file__).parent.glob("*.py")),
-    attributes.STATISTICS,
-]  # what the drawn faces depend on
+DRAWING = [*sorted(Path(toyfaces.__file__).parent.glob("*.py")), attributes.STATISTICS]  # what drawn faces depend on
 DECODING = [Path(folders.__file__), Path(tables.__file__)]  # what the faces of a folder depend on, beside its files
 
 

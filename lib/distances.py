@@ -94,14 +94,14 @@ def classifier_features(classifier, images, batch_size=256, device="cpu"):
     return _features(classifier.to(device).eval().features, images, batch_size, device)
 
 
-def inception_features(images, weights=None, batch_size=64, device="cpu"):
+def inception_features(images, weights=None, device="cpu"):
     """The 2,048 features that FID is defined on (pytorch-fid's InceptionV3, bilinear to 299x299), float32 (N, 2048).
 
     `weights` is a file, by default the one in torch's hub cache. Nothing is downloaded.
     Raises FileNotFoundError without the file and ValueError if it is another one.
     """
     network = inception(weights).to(device)
-    return _features(lambda x: network(x)[0], images, batch_size, device)
+    return _features(lambda x: network(x)[0], images, 64, device)
 
 
 def inception_found(weights=None):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LOOKED_THROUGH = 5_000  # pictures of your own, at most, that are opened one by one
-INSTALL = f'{sys.executable} -m pip install -c constraints.txt -e ".[book,test]"'
+PYTHON = subprocess.list2cmdline([sys.executable])  # in quotation marks where the path has blanks
+INSTALL = f'{PYTHON} -m pip install -c constraints.txt -e ".[book,test]"'
 
 
 class Finding(Exception):
@@ -143,10 +144,18 @@ def disk(gigabytes):
     return f"{free:.0f} GB free"
 
 
-def runs():
+def _run():
+    """The run that profile and data ask for. Raises Finding where there is no such profile."""
     from lib import config
 
-    folder = config.start(show=False).folder
+    try:
+        return config.start(show=False)
+    except ValueError as error:
+        raise Finding(error, "choose one of them by --profile, or unset COURSE_PROFILE") from error
+
+
+def runs():
+    folder = _run().folder
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         tempfile.TemporaryFile(dir=existing).close()
@@ -156,9 +165,9 @@ def runs():
 
 
 def faces():
-    from lib import config, data, folders
+    from lib import data, folders
 
-    run, text = config.start(show=False), ""
+    run, text = _run(), ""
     if run.source == "toy":
         return "toy faces, drawn by the course (--data FOLDER for CelebA or your own)"
     try:
@@ -195,6 +204,6 @@ def kernel():
     if command != "python" and Path(command).resolve() != Path(sys.executable).resolve():
         text = f"Jupyter's kernel python3 starts {command}, not this environment"
         if Path(folder).is_relative_to(sys.prefix):
-            raise Finding(text, f"{sys.executable} -m ipykernel install --sys-prefix")
+            raise Finding(text, f"{PYTHON} -m ipykernel install --sys-prefix")
         raise Finding(text, f"course.py passes it by; where you start Jupyter yourself, remove {folder}", harmless=True)
     return "Jupyter's python3 is this environment"

@@ -79,7 +79,10 @@ def sheets():
 
 def read(path):
     """The Sheet in a file. Raises ValueError, naming file and exercise, where a part is missing."""
-    _, goals, *exercises = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    _, *parts = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    if not parts:
+        raise ValueError(f"{path}: `## Goals` is missing")
+    goals, *exercises = parts
     verbs = dict(re.findall(r"^- \*\*(\w+)\*\* (.+)$", goals, re.MULTILINE))
     sheet = Sheet(path.stem, verbs, tuple(_exercise(text, path) for text in exercises))
     if [exercise.number for exercise in sheet.exercises] != list(range(1, len(sheet.exercises) + 1)):
@@ -100,15 +103,18 @@ def _exercise(text, path):
     wrong = {title.removeprefix("Wrong: "): part for title, part in parts.items() if title.startswith("Wrong: ")}
     if len(wrong) < 3 or not {"Solution", "Equivalent"} <= set(parts):
         raise ValueError(f"{path}: exercise {number} needs Solution, Equivalent and at least three `### Wrong: hint`")
+
+    def code(title, text):
+        block = re.search(r"^```python\n(.*?)\n```", text, re.DOTALL | re.MULTILINE)
+        if not block:
+            raise ValueError(f"{path}: exercise {number} has no ```python below {title!r}")
+        return block[1]
+
     return Exercise(
-        int(number), name, int(points), tuple(goals.split(", ")),
-        _prose(task[head.end() :]), _code(task), _prose(parts["Solution"]), _code(parts["Solution"]),
-        _code(parts["Equivalent"]), tuple((hint, _code(part)) for hint, part in wrong.items()),
+        int(number), name, int(points), tuple(goals.split(", ")), _prose(task[head.end() :]), code(name, task),
+        _prose(parts["Solution"]), *(code(title, parts[title]) for title in ("Solution", "Equivalent")),
+        tuple((hint, code(hint, part)) for hint, part in wrong.items()),
     )  # fmt: skip
-
-
-def _code(text):
-    return re.search(r"^```python\n(.*?)\n```", text, re.DOTALL | re.MULTILINE).group(1)
 
 
 def _prose(text):

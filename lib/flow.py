@@ -10,6 +10,8 @@ mean, and following that mean leads noise to p(z | a). Nothing is trained agains
     flow.edit(field, z, a, a1)                    # the same face with other labels: back to its noise, and forth again
 """
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import nn
@@ -19,6 +21,7 @@ from lib import training
 
 FREQUENCIES = 8  # of sine and cosine by which the network is told t
 STEPS = 16  # of the midpoint rule from t = 0 to 1
+LAYERS, BATCH, RATE = 3, 256, 1e-3  # of the network, and of its training
 
 
 class Field(nn.Module):
@@ -27,13 +30,13 @@ class Field(nn.Module):
     `mean` and `std` (Z,) are those of the embeddings: within the network they are 0 and 1, as the noise's are.
     """
 
-    def __init__(self, embedding, attributes, width=512, layers=3, mean=0.0, std=1.0):
+    def __init__(self, embedding, attributes, width, mean, std):
         super().__init__()
-        widths = [embedding + attributes + 2 * FREQUENCIES, *[width] * layers]
-        hidden = [step for pair in zip(widths, widths[1:], strict=False) for step in (nn.Linear(*pair), nn.SiLU())]
+        widths = [embedding + attributes + 2 * FREQUENCIES, *[width] * LAYERS]
+        hidden = [step for pair in pairwise(widths) for step in (nn.Linear(*pair), nn.SiLU())]
         self.network = nn.Sequential(*hidden, nn.Linear(width, embedding))
-        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).expand(embedding).clone())
-        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).expand(embedding).clone())
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("std", std.float())
 
     def forward(self, z, t, a):
         angle = torch.pi * t[:, None] * 2.0 ** torch.arange(FREQUENCIES, device=z.device)
@@ -47,17 +50,16 @@ def loss(field, z, a):
     return mse_loss(field(on_the_way, t, a), z - noise)
 
 
-def fit(z, a, steps=3_000, width=512, batch_size=256, learning_rate=1e-3, seed=0):
+def fit(z, a, steps=3_000, width=512, seed=0):
     """A Field of embeddings z (N, Z) and labels a (N, A), on the device of z; frozen. The rate falls to nothing."""
     a, accelerator = a.float().to(z.device), training.new_accelerator()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        units = {"mean": z.mean(dim=0), "std": z.std(dim=0).clamp(min=1e-6)}
-        field = Field(z.shape[1], a.shape[1], width, **units).to(z.device)
-        optimizer = training.adam([field], learning_rate)
+        field = Field(z.shape[1], a.shape[1], width, z.mean(dim=0), z.std(dim=0).clamp(min=1e-6)).to(z.device)
+        optimizer = training.adam([field], RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         standard = (z - field.mean) / field.std
-        for rows in training.batches(accelerator, len(z), min(batch_size, len(z)), 0, steps, seed):
+        for rows in training.batches(accelerator, len(z), min(BATCH, len(z)), 0, steps, seed):
             rows = rows.to(z.device)
             training.descend(accelerator, loss(field, standard[rows], a[rows]), optimizer)
             schedule.step()

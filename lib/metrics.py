@@ -86,14 +86,14 @@ def best_thresholds(a, logits):
     return thresholds
 
 
-def per_image(a, logits, threshold=0.0):
+def per_image(a, logits):
     """What each face contributes: a dict of two (N,) arrays, `accuracy` and `balanced_accuracy`.
 
     Their means are the two metrics, and their spread over the faces is that of the metrics (for the balanced accuracy,
     a sum of ratios, to first order), so `bootstrap_interval` applies to either.
     """
     a = np.asarray(a, dtype=bool)
-    correct = a == (np.asarray(logits) > threshold)
+    correct = a == (np.asarray(logits) > 0)
     scored = a.any(axis=0) & ~a.all(axis=0)
     balanced = np.zeros(len(a))
     for of_class in (a[:, scored], ~a[:, scored]):

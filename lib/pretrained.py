@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 
 from lib import checkpoints, config, data, distances, losses, metrics, oracle, stages
+from lib.baselines import cost
 from lib.tables import some
 
 FOLDER = config.ROOT / "data" / "pretrained"
@@ -236,7 +237,7 @@ def write_card(ready, command, judge, table, numbers, test):
     """Write the model card into the folder of the weights; `judge` says in words who judged."""
     recipes = {stage: checkpoints.describe(ready.folder / stage)["recipe"] for stage in STAGES}
     made = [
-        f"| {stage} | {sum(p.numel() for p in getattr(ready, stage).model.parameters()):,} | {recipe['steps']:,} "
+        f"| {stage} | {cost.parameters(getattr(ready, stage).model):,} | {recipe['steps']:,} "
         f"| {recipe['n_train']:,} | {recipe['seconds'] / 60:.1f} | {recipe['device']} | {recipe['commit']} |"
         for stage, recipe in recipes.items()
     ]

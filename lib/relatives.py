@@ -46,7 +46,8 @@ def family(table):
     for system in table.itertuples():
         own = system.system == PAPER
         boxes[system.system] = ax.text(
-            *place[system.system], system.system, ha="left", va="center", fontsize=8.5, zorder=3, weight="bold" if own else "normal",
+            *place[system.system], system.system,
+            ha="left", va="center", fontsize=8.5, zorder=3, weight="bold" if own else "normal",
             bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "black" if own else colours[system.task]},
         )  # fmt: skip
     for system in table.itertuples():
@@ -105,7 +106,7 @@ def standing(table, majority):
         y = [list(table["method"]).index(method) for method in rows["method"]]
         ax.plot(rows["accuracy"], y, marker, color=colour, label=kind)
     ax.axvline(majority, color="black", ls=":", label="the majority answer")
-    names = [f"{method}, {year:.0f}" if year == year else method for method, year in table[["method", "year"]].values]
+    names = [f"{method}, {year:.0f}" if pd.notna(year) else method for method, year in table[["method", "year"]].values]
     ax.set(yticks=range(len(table)), yticklabels=names, xlabel="accuracy, %", title="40 attributes of CelebA")
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="lower right")

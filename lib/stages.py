@@ -143,7 +143,7 @@ def tensors(faces, device):
 @torch.inference_mode()
 def embed(encoder, images, batch_size=256):
     """Embeddings z (N, Z) of uint8 images (N, 3, S, S), computed batch by batch where the images are."""
-    return torch.cat([encoder(to_float(batch)) for batch in images.split(batch_size)]).clone()
+    return torch.cat([encoder(to_float(batch)) for batch in images.split(batch_size)])
 
 
 def obtain(run, stage, settings, inputs, begin, watch=None):

@@ -121,9 +121,13 @@ class FaceExplorer(W.VBox):
         self.show(np.isin(self.names, wanted.labels))
 
     def save(self):
-        """Write the picture, marked as synthetic, beside the notebook."""
-        SAVED.write_bytes(marked(self.picture, self.described(self.values)))
-        self.say(f"written: {SAVED}")
+        """Write the picture, marked as synthetic, beside the notebook; where it cannot be written, say so."""
+        try:
+            SAVED.write_bytes(marked(self.picture, self.described(self.values)))
+        except OSError as error:
+            self.say(f"{SAVED} cannot be written: {error.strerror}")
+        else:
+            self.say(f"written: {SAVED}")
 
     def heard(self, act):
         """An observer that hands on the new value, unless it is the explorer itself who sets it."""
@@ -133,8 +137,10 @@ class FaceExplorer(W.VBox):
     def silence(self):
         """What is set meanwhile draws nothing by itself."""
         self.silent = True
-        yield
-        self.silent = False
+        try:
+            yield
+        finally:
+            self.silent = False
 
     # --- Drawing ------------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ def frame(monkeypatch, tmp_path):
     images = painted(a) + rng.integers(0, 3, (80, 3, 32, 32), dtype=np.uint8)
     split = np.repeat(["train", "test"], [39, 41])
     faces = FaceData(images, a, NAMES, split, np.arange(80).astype(str), "noise", "noise")
-    return comparison.Frame(None, faces, types.SimpleNamespace(model=Reader()))
+    return comparison.Frame(faces, types.SimpleNamespace(model=Reader()))
 
 
 def obedient(b, x, source):

@@ -87,7 +87,7 @@ def test_majority_is_the_constant_answer_of_the_training_faces():
 def test_contributions_of_images_have_the_metrics_as_mean(answers):
     a, logits = answers
     a[:, 2] = False
-    row, contributions = report(a, logits, 0.3), per_image(a, logits, 0.3)
+    row, contributions = report(a, logits, 0.3), per_image(a, logits - 0.3)
     for name, values in contributions.items():
         assert values.shape == (300,)
         assert values.mean() == pytest.approx(row[name])

@@ -80,7 +80,7 @@ def cost_of_discriminator():
 
 
 def test_references_alone_obey_nobody(run):
-    table1.keep("table1", run, {"system": "real faces"} | run.recipe())
+    results.keep("table1", run, {"system": "real faces"} | run.recipe())
     assert table1.until_obeying(run) == {}
 
 
@@ -151,7 +151,7 @@ def test_faces_are_made_where_the_labels_are(run):
 def test_looking_does_not_disturb_a_training(run, monkeypatch):
     faces = data.load(run)
     judge = stages.classifier(run, faces)
-    frame = comparison.Frame(run, faces, judge)
+    frame = comparison.Frame(faces, judge)
     plain = attgan.attgan(run, faces)
     other = dataclasses.replace(run, folder=run.folder.parent / "watched")
     with table1.watched(other, faces, frame, "AttGAN"):
@@ -166,7 +166,7 @@ def test_a_row_is_published_but_not_of_profile_ci(run, tmp_path, monkeypatch):
     row = {"data": "toy", "profile": "laptop", "seed": 0, "system": "StarGAN", "accuracy": 0.9}
     for profile, published in (("ci", False), ("laptop", True)):
         named = dataclasses.replace(run, profile=dataclasses.replace(run.profile, name=profile))
-        table1.keep("table1", named, row)
+        results.keep("table1", named, row)
         assert results.PUBLISHED.exists() == published
-    table1.keep("table1", named, row | {"accuracy": 0.8})
+    results.keep("table1", named, row | {"accuracy": 0.8})
     assert pd.read_csv(results.PUBLISHED / "table1.csv")["accuracy"].tolist() == [0.8]

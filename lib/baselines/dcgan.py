@@ -30,7 +30,7 @@ class DCGANConfig:
     noise: int = 100  # of the original
     decoder_filters: int = 64
     embedding: int = 64  # Z
-    epochs: int = 25
+    epochs: float = 25
     batch_size: int = 64
     learning_rate: float = 2e-4
     seed: int = 0
@@ -148,7 +148,7 @@ def from_noise(run, faces, **changes):
     return obtain(run, faces, "dcgan_noise", PROFILES, new_state, train, attributes=(), **changes)
 
 
-stages.MODELS |= {stage: (DCGANConfig, new_generator) for stage in ("dcgan_labels", "dcgan_noise")}
+stages.MODELS |= dict.fromkeys(("dcgan_labels", "dcgan_noise"), (DCGANConfig, new_generator))
 
 
 @torch.inference_mode()

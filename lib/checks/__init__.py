@@ -92,6 +92,22 @@ def nothing_else(config, changed, profiles):
     wrong_if(others, f"{', '.join(others)} was changed, too; of two changes at once nobody knows which one it was")
 
 
+def of_kind(stage, kind, call):
+    """Raise Wrong unless `stage` is a trained one with a config of the class `kind`, as `call` makes it."""
+    wrong_if(not hasattr(stage, "config"), f"{call} returns a trained stage: give that, not a part of it")
+    wrong_if(not isinstance(stage.config, kind), f"this is another stage; train {call}")
+
+
+def without_loss(config, weight, loss, profiles):
+    """Raise Wrong unless `weight`, that of `loss` in words, is the only weight of a stage's config that is zero, and
+    the rest as in one of the `profiles`."""
+    weights = {name: value for name, value in vars(config).items() if name.startswith("weight_")}
+    others = [name for name, value in weights.items() if value == 0 and name != weight]
+    wrong_if(others, f"{', '.join(others)} is zero: only {weight} should be, or you change two things at once")
+    wrong_if(weights[weight] != 0, f"{loss} still has a weight, {weights[weight]:g}: with zero it is gone")
+    nothing_else(config, (weight,), profiles)
+
+
 def numbers(answer):
     """An answer as a float64 array; raises Wrong if it is none."""
     if isinstance(answer, torch.Tensor):

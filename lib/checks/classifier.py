@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import softplus
 
 from lib import config, metrics
-from lib.checks import call, compare, exercise, nothing_else, numbers, wrong_if
+from lib.checks import call, compare, exercise, nothing_else, numbers, of_kind, wrong_if
 from lib.checks.statistics import NEIGHBOURS_OF_BALANCED_ACCURACY, labels_and_answers
 
 
@@ -117,10 +117,7 @@ def weighted_cross_entropy(rng, my_loss):
 @exercise
 def undisturbed(rng, plain):
     """A trained classifier stage that has met neither noise nor nudges."""
-    wrong_if(
-        not hasattr(plain, "config"), "stages.classifier(...) returns a trained stage: give that, not a part of it"
-    )
-    wrong_if(not hasattr(plain.config, "nudge"), "this is another stage; train stages.classifier(...)")
+    of_kind(plain, config.ClassifierConfig, "stages.classifier(...)")
     wrong_if(plain.config.noise and plain.config.nudge, "this one has learned from disturbed faces: noise and nudges")
     wrong_if(plain.config.noise, "this one still learns from noisy faces")
     wrong_if(plain.config.nudge, "this one still learns from nudged faces")

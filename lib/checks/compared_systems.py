@@ -3,7 +3,7 @@
 import torch
 
 from lib.baselines import stargan
-from lib.checks import call, compare, exercise, nothing_else, wrong_if
+from lib.checks import call, compare, exercise, of_kind, without_loss, wrong_if
 
 
 @exercise
@@ -75,15 +75,5 @@ def wanted_difference(rng, my_v):
 @exercise
 def without_cycle(rng, stage):
     """A trained StarGAN whose loss has no cycle, and all other terms."""
-    wrong_if(not hasattr(stage, "config"), "stargan.stargan(...) returns a trained stage: give that, not a part of it")
-    weights = {name: value for name, value in vars(stage.config).items() if name.startswith("weight_")}
-    wrong_if("weight_gradient_penalty" not in weights, "this is another stage; train stargan.stargan(...)")
-    others = [name for name, value in weights.items() if value == 0 and name != "weight_reconstruction"]
-    wrong_if(
-        others, f"{', '.join(others)} is zero: only weight_reconstruction should be, or you change two things at once"
-    )
-    wrong_if(
-        weights["weight_reconstruction"] != 0,
-        f"the cycle still has a weight, {weights['weight_reconstruction']:g}: with zero it is gone",
-    )
-    nothing_else(stage.config, ("weight_reconstruction",), stargan.PROFILES.values())
+    of_kind(stage, stargan.StarGANConfig, "stargan.stargan(...)")
+    without_loss(stage.config, "weight_reconstruction", "the cycle", stargan.PROFILES.values())

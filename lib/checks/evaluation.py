@@ -39,18 +39,8 @@ def balanced_accuracy_at(rng, my_balanced_accuracy):
 def is_certain(rng, my_is_certain):
     """Whether the 95 % interval of Student's t lies on one side of zero: of five gains (5,), a bool."""
     draws = []
-    for ratio in (
-        0.5,
-        -0.5,
-        1.0,
-        -1.0,
-        1.18,
-        -1.18,
-        1.5,
-        -1.5,
-        4.0,
-        -4.0,
-    ):  # mean / standard deviation; 1.24 is the limit
+    # mean / standard deviation; 1.24 is the limit
+    for ratio in (0.5, -0.5, 1.0, -1.0, 1.18, -1.18, 1.5, -1.5, 4.0, -4.0):
         noise = rng.normal(size=5)
         noise = (noise - noise.mean()) / noise.std(ddof=1)
         draws.append(((noise + ratio) * rng.uniform(0.2, 2),))

@@ -3,22 +3,15 @@
 import torch
 
 from lib import config
-from lib.checks import compare, exercise, nothing_else, wrong_if
+from lib.checks import compare, exercise, of_kind, without_loss
 
 
 @exercise
 def without_perceptual(rng, stage):
     """A trained mapping stage whose loss has no perceptual term, and all others."""
-    wrong_if(not hasattr(stage, "config"), "stages.mapping(...) returns a trained stage: give that, not a part of it")
-    weights = {name: value for name, value in vars(stage.config).items() if name.startswith("weight_")}
-    wrong_if("weight_perceptual" not in weights, "this is another stage; train stages.mapping(...)")
-    others = [name for name, value in weights.items() if value == 0 and name != "weight_perceptual"]
-    wrong_if(others, f"{', '.join(others)} is zero: only weight_perceptual should be, or you change two things at once")
-    wrong_if(
-        weights["weight_perceptual"] != 0,
-        f"the perceptual loss still has a weight, {weights['weight_perceptual']:g}: with zero it is gone",
-    )
-    nothing_else(stage.config, ("weight_perceptual",), [profile.mapping for profile in config.PROFILES.values()])
+    of_kind(stage, config.MappingConfig, "stages.mapping(...)")
+    profiles = [profile.mapping for profile in config.PROFILES.values()]
+    without_loss(stage.config, "weight_perceptual", "the perceptual loss", profiles)
 
 
 @exercise

@@ -69,7 +69,7 @@ class Frame:
     same number of faces, and the distance of the sources themselves is the floor.
     """
 
-    def __init__(self, run, faces, judge):
+    def __init__(self, faces, judge):
         """`judge` is the Trained oracle; distances are taken in its features, and in Inception's where torch's hub
         cache has them (`distances.inception_features`)."""
         test = faces.part("test")

@@ -328,11 +328,8 @@ def _recipe(row):
 # --- Labels -----------------------------------------------------------------------------------------------------------
 
 
-BALANCINGS = (
-    "balancing",
-    "balancing, ranks fixed",
-    "balancing, no conflicts",
-)  # Sec. IV-B as printed, and two readings
+#: Sec. IV-B as printed, and two readings.
+BALANCINGS = ("balancing", "balancing, ranks fixed", "balancing, no conflicts")
 
 
 def label_facts(a, names, seed=0):

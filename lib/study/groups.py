@@ -138,7 +138,7 @@ class GroupStudy(Choosing, recognition.Study):
                 row |= {f"group_{group}": accuracy for group, accuracy in enumerate(accuracies)}
                 row |= {"worst_group": accuracies.min(), "mean_of_groups": accuracies.mean()}
                 rows.append(row | self.answers(name, seed).recipe)
-        return self._keep(self.labelled(pd.DataFrame(rows)), "groups.csv", ["arm", "seed"])
+        return self._keep(self.labelled(pd.DataFrame(rows)), f"{self.tables}.csv", ["arm", "seed"])
 
     @cache  # noqa: B019
     def group_contributions(self, arm):
@@ -172,7 +172,7 @@ class GroupStudy(Choosing, recognition.Study):
                 rows.append([name, arm.group, metric, over or "-", value, difference, low, high])
         table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "difference", "low", "high"])
         table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
-        return self._keep(table, "groups_differences.csv", ["arm", "metric", "over"])
+        return self._keep(table, f"{self.tables}_differences.csv", ["arm", "metric", "over"])
 
 
 def load(run):

@@ -179,8 +179,10 @@ class Networks:
         """Train what is missing, seed by seed, so that every arm has its first seed early; what other processes are
         training meanwhile comes last, so that several share the work. Arms that cannot be made from this data are
         dropped with a line that says why."""
-        todo = [] if self.trained else [(name, seed) for seed in self.seeds for name in self.arms]
-        with tqdm(total=len(todo), desc="study", unit="network", disable=not todo) as bar:
+        if self.trained:
+            return
+        todo = [(name, seed) for seed in self.seeds for name in self.arms]
+        with tqdm(total=len(todo), desc="study", unit="network") as bar:
             for wait in (False, True):
                 busy = []
                 for name, seed in todo:

@@ -56,7 +56,7 @@ class Study(Networks):
 
     def table(self):
         """One row per arm and seed: the metrics, the same with tuned thresholds (`_tuned`), the accuracies on the
-        validation faces (`_val`), and the recipe. Also merged into `results/recognition.csv`."""
+        validation faces (`_val`), and the recipe. Also merged into `results/<tables>.csv`."""
         self.train()
         rows = []
         for name, arm in self.arms.items():
@@ -83,7 +83,7 @@ class Study(Networks):
         [`low`, `high`] of this difference, paired over test faces and seeds (`metrics.bootstrap_interval`).
 
         With `over=None` the interval is that of the mean itself, and column `over` is "-". Also merged into
-        `results/recognition_differences.csv`. `arms` are the names of those wanted, default all.
+        `results/<tables>_differences.csv`. `arms` are the names of those wanted, default all.
         """
         self.train()
         names, tables = list(arms or self.arms), []
@@ -105,7 +105,7 @@ class Study(Networks):
         average_precision, and `difference`, `low`, `high` of the accuracy to arm `over`, as in `intervals`; `low_all`
         and `high_all` are those of intervals that hold for all attributes at once.
 
-        Also merged into `results/recognition_per_attribute.csv`.
+        Also merged into `results/<tables>_per_attribute.csv`.
         """
         self.train()
 

@@ -53,7 +53,9 @@ class Choosing(Networks):
 
     def train(self):
         """Choose every arm, then train what is missing. What other processes are training meanwhile comes last."""
-        todo = [] if self.trained else list(self.arms)
+        if self.trained:  # else an arm that was left out by `super().train()` would come back
+            return
+        todo = list(self.arms)
         for wait in (False, True):
             busy = []
             for name in todo:

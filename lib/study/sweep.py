@@ -158,7 +158,7 @@ class SizedStudy(recognition.Study):
             rows.append([name, self.arms[name].group, SHARE, metric, *share])
         table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "low", "high"])
         table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
-        return self._keep(table, "sweep_differences.csv", ["arm", "metric", "over"])
+        return self._keep(table, f"{self.tables}_differences.csv", ["arm", "metric", "over"])
 
 
 def sized(run, n, unlabelled):
