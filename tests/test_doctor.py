@@ -99,6 +99,14 @@ def test_results_folder_that_cannot_be_written(examine, monkeypatch, tmp_path):
     assert code == 1 and "cannot write" in lines["runs"] and "COURSE_RUNS" in lines["runs"]
 
 
+def test_a_profile_that_does_not_exist_is_no_matter_of_packages(examine, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "lapptop")
+    code, lines = examine()
+    for check in ("runs", "data"):
+        assert code == 1 and "'lapptop'" in lines[check] and "COURSE_PROFILE" in lines[check]
+        assert "pip install" not in lines[check]
+
+
 def test_data_folder_is_looked_into(examine, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     code, lines = examine()

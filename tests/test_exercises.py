@@ -2,10 +2,12 @@
 
 import ast
 import copy
+import dataclasses
 import importlib
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -13,8 +15,9 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
-from lib import exercises
-from lib.checks import Wrong, compare, exercise, numbers, statistics
+from lib import checks, config, exercises
+from lib.baselines import relgan, stargan
+from lib.checks import Wrong, compare, compared_systems, exercise, mapping, numbers, statistics
 from lib.checks.grading import points
 
 SHEETS = exercises.sheets()
@@ -135,6 +138,8 @@ GOOD = (exercises.FOLDER / "00_start.md").read_text(encoding="utf-8")
         ("*1 point; goals: count*", "*one point*", "should read"),
         ("### Equivalent", "### Another", "needs Solution, Equivalent"),
         ("### Wrong: ", "### ", "at least three"),
+        ("```python", "```", "exercise 1 has no ```python"),
+        ("## ", "**", "`## Goals` is missing"),
     ],
 )
 def test_a_source_that_lacks_something_is_named(tmp_path, old, new, complaint):
@@ -224,4 +229,24 @@ def test_points_are_for_right_answers_by_a_check_that_nobody_has_replaced(monkey
     monkeypatch.setattr(statistics, "first_without_second", lambda answer: True)
     given = [points(3, "statistics.first_without_second", name) for name in ("right", "wrong", "nowhere")]
     assert given == [3, 0, 0]
+    monkeypatch.setattr(checks, "compare", lambda *arguments, **options: None)
+    assert [points(3, "statistics.first_without_second", name) for name in ("right", "wrong")] == [3, 0]
+    assert sys.modules["lib.checks"] is checks
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("check", "kind", "weight"), [
+    (mapping.without_perceptual, config.MappingConfig, "weight_perceptual"),
+    (compared_systems.without_cycle, stargan.StarGANConfig, "weight_reconstruction"),
+])  # fmt: skip
+def test_a_stage_of_another_kind_is_told_and_one_without_the_loss_is_right(check, kind, weight):
+    others = relgan.RelGANConfig, config.ClassifierConfig, config.AutoencoderConfig
+    assert all("another stage" in str(check(SimpleNamespace(config=other()))) for other in others)
+    profiles = {config.MappingConfig: [profile.mapping for profile in config.PROFILES.values()]}
+    one = profiles.get(kind, [*stargan.PROFILES.values()])[0]
+    assert "still has a weight" in str(check(SimpleNamespace(config=one)))
+    without = dataclasses.replace(one, **{weight: 0.0})
+    assert bool(check(SimpleNamespace(config=without)))
+    other = next(name for name in vars(one) if name.startswith("weight_") and name != weight)
+    two = dataclasses.replace(without, **{other: 0.0})
+    assert "two things at once" in str(check(SimpleNamespace(config=two)))

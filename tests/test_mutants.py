@@ -61,6 +61,10 @@ def test_a_wrong_line_turns_its_test_red_and_a_harmless_one_is_a_survivor_with_i
     (tree / "tests" / "test_half.py").write_text("def test_half():\n    assert True\n")
     with pytest.raises(pytest.fail.Exception, match="run again"):
         mutants.main([])  # by other tests
+    monkeypatch.setattr(mutants, "failing", lambda root, tests: "")
+    mutants.main(["x / 2"])
+    table = pd.read_csv(mutants.RESULTS, keep_default_na=False)
+    assert table["noticed"].tolist() == ["no", "no"] and table["digest"].nunique() == 2  # the other row is kept
 
 
 def test_what_is_red_anyway_has_noticed_nothing(tree, monkeypatch):

@@ -67,6 +67,12 @@ def test_links_between_files_lead_somewhere(files):
     assert not any(lost.values()), lost
 
 
+def test_benchmarks_are_started_as_modules(files):
+    """By their path they would not find each other, as the installation has `lib` alone."""
+    told = [str(path.relative_to(ROOT)) for path in files if re.search(r"python3? benchmarks/", text(path))]
+    assert told == []
+
+
 def test_every_package_is_installed():
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     folders = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("lib/**/__init__.py"))

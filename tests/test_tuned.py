@@ -11,6 +11,7 @@ from small import noise_faces, small_profile
 from lib import config, data, metrics
 from lib.study import batches, networks, recogniser, selection, tuned
 from lib.study.arms import Arm
+from lib.study.training_sets import Unavailable
 from lib.study.tuned import TunedStudy
 
 NAMES = ("Smiling", "Male", "Young", "Bald", "Bangs")
@@ -182,6 +183,21 @@ def test_what_another_process_is_choosing_comes_last(run, trainings, monkeypatch
     study.train()
     assert set(study.chosen) == {tuned.FLIP, "label smoothing"}
     assert list(study.chosen) == ["label smoothing", tuned.FLIP] and len(order) == 5
+
+
+def test_an_arm_that_was_left_out_does_not_come_back(run, monkeypatch):
+    monkeypatch.setattr(selection, "MOST_STEPS", 1)
+    study, answers = TunedStudy(run, noise(), 16, [tuned.FLIP, "mixup"]), TunedStudy.answers
+
+    def without_mixup_for_the_second_seed(self, name, seed, wait=True):
+        if seed == 1 and getattr(name, "name", name) == "mixup":
+            raise Unavailable("no more of it")
+        return answers(self, name, seed, wait)
+
+    monkeypatch.setattr(TunedStudy, "answers", without_mixup_for_the_second_seed)
+    for _ in range(2):
+        study.train()
+        assert list(study.arms) == [tuned.FLIP]
 
 
 def test_gains_are_over_mirrored_faces(run, monkeypatch):

@@ -162,3 +162,16 @@ def test_a_saved_picture_says_that_it_is_synthetic(explorer, tmp_path, monkeypat
         band = np.asarray(image.convert("L"))[512:]
     assert 0.01 < (band > 128).mean() < 0.3  # words on black
     assert str(widgets.SAVED) in explorer.news.value
+
+
+def test_a_picture_that_cannot_be_saved_is_told(explorer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / widgets.SAVED).mkdir()
+    explorer.buttons["save picture"].click()
+    assert f"{widgets.SAVED} cannot be written" in explorer.news.value
+
+
+def test_an_error_leaves_the_explorer_listening(explorer):
+    with pytest.raises(RuntimeError), explorer.silence():
+        raise RuntimeError
+    assert not explorer.silent
