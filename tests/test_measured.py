@@ -112,11 +112,13 @@ def test_page_shows_what_helps():
     assert all(row["low"] < 0 < row["high"] for row in many)
     sweeps = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'faces64'")
     stacks = sweeps.query("metric == 'balanced_accuracy_tuned'").set_index(["over", "arm", "n_train"]).sort_index()
-    sizes = (500, 1_000, 2_000, 8_000)
-    told = "gains {} with 500 labels, {} with 1,000, {} with 2,000 and {} with 8,000."
+    sizes = (500, 1_000, 2_000, 8_000, 16_000)
+    told = "gains {} with 500 labels, {} with 1,000, {} with 2,000, {} with 8,000 and {} with 16,000."
     assert told.format(*(gain(stacks.loc[("flip", "cheap stack", n)]) for n in sizes)) in text
-    edited = [stacks.loc[("cheap stack", "difference editing, cheap stack", n)] for n in sizes]
-    assert "above that stack by {}, {}, **{}** and {}.".format(*map(gain, edited)) in text
+    edited = [stacks.loc[("cheap stack", "difference editing, cheap stack", n)] for n in sizes[:4]]
+    assert "above that stack by {}, {}, **{}** and {};".format(*map(gain, edited)) in text
+    alone = stacks.loc[("cheap stack", "difference editing", 16_000)]
+    assert f"edits alone have {gain(alone)} against the stack." in text and alone["low"] < 0 < alone["high"]
     assert [row["low"] > 0 for row in edited] == [False, False, True, False]
     assert all(row["high"] > 0 for row in edited)
     both = stacks.loc[("flip", "difference editing, cheap stack", 8_000)]
