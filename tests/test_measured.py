@@ -212,19 +212,26 @@ def test_page_shows_what_groups_gain():
         expected.append(closed(rows, "difference editing", "mean_of_groups"))
         assert [cell.strip() for cell in cells.split("|")] == expected
         assert int(draws) == rows["seed"].nunique()
-    young = every.query("pair == 'Young x Male' and share == 0.99").set_index(["over", "metric", "arm"]).sort_index()
-    most, means = young.loc[("plain", "worst_group"), "mean"] * 100, young.loc[("plain", "mean_of_groups"), "mean"]
-    edited = "difference editing"
-    told = f"For Young it is {gain(young.loc[('SUBG', 'worst_group', edited)])}, {most[edited]:.1f} %"
-    text = prose(text)
-    assert f"{told} where plain training has {most['plain']:.1f} %" in text
-    assert means.drop("balanced real faces").idxmax() == edited
-    told = f"{100 * means[edited]:.1f} % (re-weighting {100 * means['re-weighting']:.1f} %;"
-    assert f"get no other real faces, {told}" in text
+    settings = every.set_index(["pair", "share", "over", "metric", "arm"]).sort_index()
+    edited, text = "difference editing", prose(text)
+    for share in (0.99, 0.95):  # of all arms that get no other real faces
+        means = settings.loc[("Young x Male", share, "plain", "mean_of_groups"), "mean"]
+        assert means.drop("balanced real faces").idxmax() == edited
+    most = 100 * settings.loc[("Young x Male", 0.99, "plain", "worst_group"), "mean"]
+    surely = settings.loc[("Young x Male", 0.99, "SUBG", "worst_group", edited)]
+    told = (
+        f"For Young at 99 % it is {gain(surely)}, {most[edited]:.1f} % where plain training has {most['plain']:.1f} %."
+    )
+    assert told in text and surely["low"] > 0
+    unsure = settings.loc[("Young x Male", 0.95, "SUBG", "worst_group", edited)]
+    assert f"and {gain(unsure)} for Young." in text and unsure["low"] < 0
+    means = [100 * settings.loc[("Young x Male", share, "plain", "mean_of_groups"), "mean"] for share in (0.99, 0.95)]
+    told = "{:.1f} % at 99 % and {:.1f} % at 95 % (re-weighting {:.1f} % and {:.1f} %;"
+    assert told.format(*(of[arm] for arm in (edited, "re-weighting") for of in means)) in text
     weaker = every.query("pair == 'Smiling x Male' and share == 0.95").set_index(["over", "metric", "arm"]).sort_index()
     means = 100 * weaker.loc[("plain", "mean_of_groups"), "mean"]
-    told = f"{gain(weaker.loc[('SUBG', 'worst_group', edited)])}, where *re-weighting* has the higher mean of groups"
-    assert f"not for Smiling at 95 %, {told}, {means['re-weighting']:.1f} % against {means[edited]:.1f} %." in text
+    told = f"{gain(weaker.loc[('SUBG', 'worst_group', edited)])} for Smiling, where *re-weighting* has the higher mean of groups"
+    assert f"not at 95 %: {told}, {means['re-weighting']:.1f} % against {means[edited]:.1f} %, and" in text
     absent = of_draws.loc[("faces64", "Smiling x Male", 1.0)]
     assert f"is known, closes {closed(absent, 'counterfactual, other faces')} in the worst group of each draw." in text
     drawn = of_draws.loc[("toy", "Smiling x Male", 0.99)]
