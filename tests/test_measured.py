@@ -177,17 +177,20 @@ def test_page_tells_what_the_papers_way_gains_with_the_wide_embedding():
     assert of.loc["reconstructions", "low"] < 0 < of.loc["reconstructions", "high"]
 
 
+def closed(rows, arm, metric="worst_group"):
+    """How much of the gap between plain training and balanced real faces an arm closes, of rows of groups.csv."""
+    of = rows.groupby("arm")[metric].mean()
+    return f"{100 * (of[arm] - of['plain']) / (of['balanced real faces'] - of['plain']):.0f} %"
+
+
 def test_page_shows_what_groups_gain():
     """Its table of arms, row by row, as data/results/groups_differences.csv has them; and the share of the gap."""
-    table = pd.read_csv(TABLES / "groups_differences.csv")
-    every = table.query("data == 'faces64'")
-    table = every.query("over == 'plain'")
-    rows = table.query("pair == 'Smiling x Male' and share == 0.99").set_index(["arm", "metric"])
-    text = RESULTS
+    rows = pd.read_csv(TABLES / "groups_differences.csv").query("data == 'faces64' and over == 'plain'")
+    rows = rows.query("pair == 'Smiling x Male' and share == 0.99").set_index(["arm", "metric"])
     row_of_an_arm = re.compile(r"^\| \*([A-Za-z, -]+)\* \| (.*) \|$", re.M)
-    shown = row_of_an_arm.findall(text)
+    shown = row_of_an_arm.findall(RESULTS)
     assert {arm for arm, _ in shown} == {arm for arm, _ in rows.index}
-    assert set(rows["seeds"]) == {5} and "five draws of them" in text
+    assert set(rows["seeds"]) == {5} and "five draws of them" in RESULTS
     first_shown = row_of_an_arm.findall(README)
     assert len(first_shown) >= 5
     for arm, cells in shown + first_shown:
@@ -198,13 +201,8 @@ def test_page_shows_what_groups_gain():
         assert [cell.strip() for cell in cells.split("|")] == expected
 
     of_draws = pd.read_csv(TABLES / "groups.csv").set_index(["data", "pair", "share"]).sort_index()
-
-    def closed(of, arm, metric="worst_group"):
-        mean = of.groupby("arm")[metric].mean() - of.loc[of["arm"] == "plain", metric].mean()
-        return f"{100 * mean[arm] / mean['balanced real faces']:.0f} %"
-
     settings = of_draws.loc["faces64"].index.unique()
-    closings = re.findall(r"^\| ([\w ]+), (\d+) % \| (\d) \| (.*) \|$", text, re.M)
+    closings = re.findall(r"^\| ([\w ]+), (\d+) % \| (\d) \| (.*) \|$", RESULTS, re.M)
     assert len(closings) == len(settings) - 1  # all but the absent groups, of which the text tells
     for pair, share, draws, cells in closings:
         rows = of_draws.loc[("faces64", pair, int(share) / 100)]
@@ -212,45 +210,42 @@ def test_page_shows_what_groups_gain():
         expected.append(closed(rows, "difference editing", "mean_of_groups"))
         assert [cell.strip() for cell in cells.split("|")] == expected
         assert int(draws) == rows["seed"].nunique()
-    settings = every.set_index(["pair", "share", "over", "metric", "arm"]).sort_index()
-    edited, text = "difference editing", prose(text)
+
+
+def test_page_tells_which_groups_gain_for_certain():
+    table = pd.read_csv(TABLES / "groups_differences.csv").query("data == 'faces64'")
+    table = table.set_index(["pair", "share", "over", "metric", "arm"]).sort_index()
+    of_draws = pd.read_csv(TABLES / "groups.csv").set_index(["data", "pair", "share"]).sort_index()
+    text, edited, mean = prose(RESULTS), "difference editing", "mean_of_groups"
+    smiling, young, wavy = (f"{target} x Male" for target in ("Smiling", "Young", "Wavy_Hair"))
+
+    def over_subg(pair, share):
+        return table.loc[(pair, share, "SUBG", "worst_group", edited)]
+
+    def value(pair, share, metric, arm=edited):
+        return f"{100 * table.loc[(pair, share, '-', metric, arm), 'mean']:.1f} %"
+
+    assert f"*difference editing* is {gain(over_subg(smiling, 0.99))} over *SUBG*" in text
+    assert "is certain at 99 % for Smiling and Young, not at 95 %:" in text
+    assert all(over_subg(pair, 0.99)["low"] > 0 > over_subg(pair, 0.95)["low"] for pair in (smiling, young))
+    reweighted = value(smiling, 0.95, mean, "re-weighting")
+    told = f"{gain(over_subg(smiling, 0.95))} for Smiling, where *re-weighting* has the higher mean of groups, {reweighted}"
+    assert f"{told} against {value(smiling, 0.95, mean)}, and {gain(over_subg(young, 0.95))} for Young." in text
+    told = f"For Young at 99 % it is {gain(over_subg(young, 0.99))}, {value(young, 0.99, 'worst_group')} where plain"
+    assert f"{told} training has {value(young, 0.99, 'worst_group', 'plain')}." in text
     for share in (0.99, 0.95):  # of all arms that get no other real faces
-        means = settings.loc[("Young x Male", share, "plain", "mean_of_groups"), "mean"]
-        assert means.drop("balanced real faces").idxmax() == edited
-    most = 100 * settings.loc[("Young x Male", 0.99, "plain", "worst_group"), "mean"]
-    surely = settings.loc[("Young x Male", 0.99, "SUBG", "worst_group", edited)]
-    told = (
-        f"For Young at 99 % it is {gain(surely)}, {most[edited]:.1f} % where plain training has {most['plain']:.1f} %."
-    )
-    assert told in text and surely["low"] > 0
-    unsure = settings.loc[("Young x Male", 0.95, "SUBG", "worst_group", edited)]
-    assert f"and {gain(unsure)} for Young." in text and unsure["low"] < 0
-    means = [100 * settings.loc[("Young x Male", share, "plain", "mean_of_groups"), "mean"] for share in (0.99, 0.95)]
-    told = "{:.1f} % at 99 % and {:.1f} % at 95 % (re-weighting {:.1f} % and {:.1f} %;"
-    assert told.format(*(of[arm] for arm in (edited, "re-weighting") for of in means)) in text
-    weaker = every.query("pair == 'Smiling x Male' and share == 0.95").set_index(["over", "metric", "arm"]).sort_index()
-    means = 100 * weaker.loc[("plain", "mean_of_groups"), "mean"]
-    told = f"{gain(weaker.loc[('SUBG', 'worst_group', edited)])} for Smiling, where *re-weighting* has the higher mean of groups"
-    assert f"not at 95 %: {told}, {means['re-weighting']:.1f} % against {means[edited]:.1f} %, and" in text
-    absent = of_draws.loc[("faces64", "Smiling x Male", 1.0)]
+        assert table.loc[(young, share, "-", mean), "mean"].drop("balanced real faces").idxmax() == edited
+        assert f"{value(young, share, mean)} at {100 * share:.0f} %" in text
+    reweighted = [value(young, share, mean, "re-weighting") for share in (0.99, 0.95)]
+    assert "(re-weighting {} and {};".format(*reweighted) in text
+
+    absent, drawn = of_draws.loc[("faces64", smiling, 1.0)], of_draws.loc[("toy", smiling, 0.99)]
     assert f"is known, closes {closed(absent, 'counterfactual, other faces')} in the worst group of each draw." in text
-    drawn = of_draws.loc[("toy", "Smiling x Male", 0.99)]
-    told = [closed(drawn, arm) for arm in ("difference editing", "SUBG")]
-    assert "closes {} and SUBG {} of the gap; over SUBG the former gains nothing for certain.".format(*told) in text
-
-    def over_draws(of, arm, other="plain"):
-        each = of.pivot(index="seed", columns="arm", values="worst_group") * 100
-        return "{:+.1f} ({:+.1f} to {:+.1f})".format(*metrics.over_seeds(each[arm] - each[other]))
-
-    assert "(-" in over_draws(drawn, "difference editing", "SUBG")
-    wavy = table.query("pair == 'Wavy_Hair x Male' and share == 0.99 and metric == 'worst_group'").set_index("arm")
-    uncertain = (gain(wavy.loc[arm]) for arm in ("difference editing", "difference editing, components"))
-    assert "hold zero ({}, {})".format(*(text.partition("(")[2].rstrip(")") for text in uncertain)) in text
-    each = of_draws.loc[("faces64", "Wavy_Hair x Male", 0.99)]
-    told = [over_draws(each, arm) for arm in ("difference editing", "difference editing, components")]
-    assert "worst group gains {} and {} there, by Student's t over three draws.".format(*told) in text
-    over = every.query("over == 'SUBG' and pair == 'Smiling x Male' and share == 0.99 and metric == 'worst_group'")
-    assert f"*difference editing* is {gain(over.set_index('arm').loc['difference editing'])} over *SUBG*" in text
+    told = f"closes {closed(drawn, edited)} and SUBG {closed(drawn, 'SUBG')} of the gap; over SUBG the former gains nothing"
+    each = drawn.pivot(index="seed", columns="arm", values="worst_group")
+    _, low, high = metrics.over_seeds(each[edited] - each["SUBG"])
+    assert f"{told} for certain." in text and low < 0 < high
+    WAVY
 
 
 def test_readme_tells_how_well_the_faces_of_its_first_pictures_obey():
