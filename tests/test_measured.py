@@ -229,8 +229,11 @@ def test_page_tells_which_groups_gain_for_certain():
     assert "is certain at 99 % for Smiling and Young, not at 95 %:" in text
     assert all(over_subg(pair, 0.99)["low"] > 0 > over_subg(pair, 0.95)["low"] for pair in (smiling, young))
     reweighted = value(smiling, 0.95, mean, "re-weighting")
-    told = f"{gain(over_subg(smiling, 0.95))} for Smiling, where *re-weighting* has the higher mean of groups, {reweighted}"
-    assert f"{told} against {value(smiling, 0.95, mean)}, and {gain(over_subg(young, 0.95))} for Young." in text
+    told = f"{gain(over_subg(smiling, 0.95))} for Smiling, where *re-weighting* has the higher mean of groups,"
+    assert (
+        f"{told} {reweighted} against {value(smiling, 0.95, mean)}, and {gain(over_subg(young, 0.95))} for Young."
+        in text
+    )
     told = f"For Young at 99 % it is {gain(over_subg(young, 0.99))}, {value(young, 0.99, 'worst_group')} where plain"
     assert f"{told} training has {value(young, 0.99, 'worst_group', 'plain')}." in text
     for share in (0.99, 0.95):  # of all arms that get no other real faces
@@ -241,11 +244,24 @@ def test_page_tells_which_groups_gain_for_certain():
 
     absent, drawn = of_draws.loc[("faces64", smiling, 1.0)], of_draws.loc[("toy", smiling, 0.99)]
     assert f"is known, closes {closed(absent, 'counterfactual, other faces')} in the worst group of each draw." in text
-    told = f"closes {closed(drawn, edited)} and SUBG {closed(drawn, 'SUBG')} of the gap; over SUBG the former gains nothing"
+    told = f"closes {closed(drawn, edited)} and SUBG {closed(drawn, 'SUBG')} of the gap; over SUBG"
     each = drawn.pivot(index="seed", columns="arm", values="worst_group")
     _, low, high = metrics.over_seeds(each[edited] - each["SUBG"])
-    assert f"{told} for certain." in text and low < 0 < high
-    WAVY
+    assert f"{told} the former gains nothing for certain." in text and low < 0 < high
+    assert f"reach {100 * table.loc[(wavy, 0.99, '-', 'worst_group', 'balanced real faces'), 'mean']:.0f} % in" in text
+    rows = [table.loc[(wavy, share, "plain", "worst_group", edited)] for share in (0.99, 0.95)]
+    told = "gains there for certain, {} at 99 % and {} at 95 %, but not over *SUBG*, ".format(*map(gain, rows))
+    unsure = [over_subg(wavy, share) for share in (0.99, 0.95)]
+    reweighted = gain(table.loc[(wavy, 0.95, "plain", "worst_group", "re-weighting")])
+    told += "{} and {}, and at 95 % *re-weighting* gains as much, ".format(*map(gain, unsure))
+    assert f"{told}{reweighted}." in text
+    assert all(row["low"] > 0 for row in rows) and all(row["low"] < 0 < row["high"] for row in unsure)
+    gains = []
+    for share in (0.99, 0.95):
+        each = of_draws.loc[("faces64", wavy, share)].pivot(index="seed", columns="arm", values="worst_group")
+        gains += [100 * number for number in metrics.over_seeds(each[edited] - each["plain"])]
+    told = "gains {:+.1f} ({:+.1f} to {:+.1f}) at 99 % and {:+.1f} ({:+.1f} to {:+.1f}) at 95 %, by Student's t"
+    assert told.format(*gains) in text
 
 
 def test_readme_tells_how_well_the_faces_of_its_first_pictures_obey():
