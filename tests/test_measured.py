@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from benchmarks import findings
 from lib import config, metrics
@@ -183,6 +184,50 @@ def closed(rows, arm, metric="worst_group"):
     return f"{100 * (of[arm] - of['plain']) / (of['balanced real faces'] - of['plain']):.0f} %"
 
 
+def test_page_tells_what_validation_kept_in_the_stacks():
+    table = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'faces64' and over == 'flip'")
+    chosen = table.query("arm == 'cheap stack'").drop_duplicates("n_train").set_index("n_train")["chosen"]
+    remedies = "erasing", "TrivialAugment", "mixup", "CutMix", "label smoothing"
+    kept = {n: ([name for name in remedies if f"with {name}" in text], text.split()[-1]) for n, text in chosen.items()}
+    smoothed = ["label smoothing"], "weighted_cross_entropy"
+    assert kept == {500: (["erasing", "mixup", "CutMix"], "asymmetric"), 1_000: ([], "focal"), 2_000: smoothed,
+                    8_000: smoothed, 16_000: (["mixup"], "focal")}  # fmt: skip
+    told = (
+        "(with 500 labels erasing, mixup, CutMix and the asymmetric loss; with 1,000 the focal loss alone; with 2,000"
+    )
+    told += " and 8,000 label smoothing and re-weighting; with 16,000 mixup and the focal loss)"
+    assert told in prose(RESULTS)
+    assert f"share {100 * 8 / 26:.0f} and {100 * 16 / 26:.0f} % of their faces" in prose(RESULTS)  # of 26,000
+
+
+def test_page_tells_how_much_blur_explains():
+    table = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'faces64' and over == 'none'")
+    table = table.query("metric == 'balanced_accuracy_tuned'").set_index(["setting", "arm"]).sort_index()
+    wide = table.loc["tuned on validation"]
+    most, *lost = (f"{-100 * wide.loc[arm, of]:.1f}" for arm, of in
+                   (("reconstructions", "low"), ("doubling", "difference"), ("balancing", "difference")))  # fmt: skip
+    narrow = -100 * table.loc[("fewer faces", "reconstructions"), "difference"]
+    told = "blur explains {} of the {} to {} points at most; with 64 numbers rebuilt faces alone lose {:.1f} to {:.1f}."
+    assert told.format(most, *lost, narrow.min(), narrow.max()) in prose(RESULTS)
+
+
+def test_page_tells_what_would_pass_a_correction():
+    table = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'faces64'")
+    table = table.query("metric == 'balanced_accuracy_tuned' and setting == 'tuned on validation'")
+    table = table.set_index(["over", "arm", "n_train"]).sort_index()
+
+    def p(over, arm, n):
+        """From half an interval, by Student's t."""
+        row = table.loc[(over, arm, n)]
+        half, free = (row["high"] - row["low"]) / 2, row["seeds"] - 1
+        return 2 * stats.t.sf(abs(row["difference"]) / half * stats.t.ppf(0.975, free), free)
+
+    edited = "difference editing, cheap stack"
+    assert p("flip", f"{DISTILLED}, remedies", 2_000) > 0.05 / 8 and p("flip", edited, 8_000) > 0.05 / 3
+    assert 0.05 / 4 < p("cheap stack", edited, 2_000) < 0.014  # of four sizes
+    assert "+0.6 only just fails one for the four sizes alone." in prose(RESULTS)
+
+
 def test_page_shows_what_groups_gain():
     """Its table of arms, row by row, as data/results/groups_differences.csv has them; and the share of the gap."""
     rows = pd.read_csv(TABLES / "groups_differences.csv").query("data == 'faces64' and over == 'plain'")
@@ -325,8 +370,7 @@ def test_page_lists_every_table():
 
 
 def test_page_compares_systems_after_as_many_operations():
-    text = RESULTS
-    text = text.partition("## The compared systems")[2].partition("## The tables")[0]
+    text = RESULTS.partition("## The compared systems")[2].partition("## The tables")[0]
     every = pd.read_csv(TABLES / "table1.csv").query("profile == 'laptop'")
     of_drawn, _, of_real = text.partition("On real faces, the same recipe")
     means = {}
