@@ -232,10 +232,8 @@ def test_the_arm_that_others_are_compared_with_is_always_there(run, everybody, m
 def test_without_another_arm_the_value_itself_has_the_interval(run, everybody):
     study = GroupStudy(run, everybody, PAIR, 0.9, ["plain"])
     rows, table = study.intervals(over=None), study.table()
-    of_groups = table[[f"group_{group}" for group in range(4)]].mean()
-    assert rows.set_index("metric")["difference"].to_dict() == pytest.approx(
-        {"worst_group": of_groups.min(), "mean_of_groups": of_groups.mean()}
-    )
+    means = table[list(groups.METRICS)].mean().to_dict()  # of each seed's own worst group
+    assert rows.set_index("metric")["difference"].to_dict() == pytest.approx(means)
     assert (rows["difference"] == rows["mean"]).all() and (rows["low"] <= rows["mean"]).all()
     assert (rows["mean"] <= rows["high"]).all() and set(rows["over"]) == {"-"}
 
@@ -259,30 +257,41 @@ def test_tables_hold_the_worst_group_and_the_mean(run, everybody):
     assert len(stored) == 10 and set(stored["share"]) == {0.9, 0.8}
 
 
-def test_differences_of_the_worst_group_and_their_interval(run, everybody, monkeypatch):
-    """Arm b gets one more face in ten right of group 1 than arm a, whatever the seed; elsewhere they agree."""
-    study = GroupStudy(run, everybody, PAIR, 0.9, ["plain", "SUBG"])
+def test_gains_are_those_of_each_draws_own_worst_group(run, everybody, monkeypatch):
+    """With plain training half of group 1 is wrong, or, of the other seed, half of group 2; of SUBG a quarter is, and
+    nothing with the yardstick. All else is right."""
+    wrong = {"plain": 2, "SUBG": 4, "balanced real faces": 10**9}  # one face in so many of the worst group
+    study = GroupStudy(run, everybody, PAIR, 0.9, list(wrong))
     of = study.groups
     monkeypatch.setattr(GroupStudy, "train", lambda self: setattr(self, "chosen", self.arms))
     monkeypatch.setattr(GroupStudy, "choice", lambda self, name: "")
 
     def right(self, arm, seed):
         answers = np.ones(len(of), dtype=bool)
-        members = np.flatnonzero(of == 1)
-        answers[members[: len(members) // (2 if arm == "plain" else 4)]] = False
+        members = np.flatnonzero(of == 1 + seed)
+        answers[members[: len(members) // wrong[arm]]] = False
         return answers
 
     monkeypatch.setattr(GroupStudy, "right", right)
+    assert study.seeds == (0, 1)
     table = study.intervals().set_index(["arm", "metric"])
-    n = (of == 1).sum()
-    gained = (n // 2 - n // 4) / n
-    assert table.loc[("SUBG", "worst_group"), "mean"] == pytest.approx(1 - n // 4 / n)
-    assert table.loc[("SUBG", "worst_group"), "difference"] == pytest.approx(gained)
-    assert table.loc[("SUBG", "mean_of_groups"), "difference"] == pytest.approx(gained / 4)
-    error = np.sqrt(gained * (1 - gained) / n)
+    sizes = np.array([(of == 1).sum(), (of == 2).sum()])
+    gains = (sizes // 2 - sizes // 4) / sizes
     row = table.loc[("SUBG", "worst_group")]
-    assert row["low"] == pytest.approx(gained - 1.96 * error, abs=0.3 * error)
+    assert row["mean"] == pytest.approx(np.mean(1 - sizes // 4 / sizes))  # and not the least of averaged accuracies
+    assert row["difference"] == pytest.approx(gains.mean())
+    assert table.loc[("SUBG", "mean_of_groups"), "difference"] == pytest.approx(gains.mean() / 4)
+    of_faces = gains * (1 - gains) / sizes / 4  # each seed counts half, and other faces are its worst group
+    error = np.sqrt(of_faces.sum())
+    over_seeds = abs(gains[0] - gains[1]) / 2 * 12.7  # Student's t of one degree of freedom
+    assert row["difference"] - row["low"] == pytest.approx(np.hypot(1.96 * error, over_seeds), rel=0.3)
     assert (table.loc["plain"][["difference", "low", "high"]] == 0).all(axis=None)
+
+    for metric in groups.METRICS:
+        (share,) = study.shares(metric).to_dict("records")
+        assert share["arm"] == "SUBG" and share["over"] == metric
+        assert share["mean"] == pytest.approx(gains.sum() / (sizes // 2 / sizes).sum())
+        assert share["low"] < share["mean"] < share["high"]
 
 
 def test_the_worst_group_of_validation_faces_chooses(run, everybody):

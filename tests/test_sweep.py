@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from small import small_profile
 
 from lib import config, data, metrics, stages
-from lib.study import imbalance, recogniser, sweep
+from lib.study import imbalance, recogniser, recognition, sweep
 from lib.study.context import Context
 
 
@@ -190,7 +190,7 @@ def test_the_share_of_the_yardsticks_gain(run, monkeypatch, real, expected):
     )
     (study,) = sweep.studies(run, sizes=[16], arms=list(gains))
     row = study.shares().iloc[0]
-    assert row["arm"] == "balancing" and row["metric"] == sweep.SHARE
+    assert row["arm"] == "balancing" and row["metric"] == recognition.SHARE
     if expected is None:
         assert row[["mean", "low", "high"]].isna().all()
     else:

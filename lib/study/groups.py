@@ -2,9 +2,9 @@
 
 Who learns "smiling" from faces of which 95 % of the smiling ones are labelled Male, and as many of the others are not,
 learns to see men. A *group* is a pair of values: 2 x target + companion, 0 to 3; groups 0 and 3 are the frequent ones.
-What counts is the worst group's accuracy beside the mean of the groups', each group weighing the same: averages that
-weigh groups as the training faces do hide the fault. With a share of 1 the rare groups are absent: no weight helps,
-and the companion has to be learnt from other faces.
+What counts is the accuracy of the worst group, each draw's own, beside the mean of the groups', each group weighing the
+same: averages that weigh groups as the training faces do hide the fault. With a share of 1 the rare groups are absent:
+no weight helps, and the companion has to be learnt from other faces.
 
     study = groups.GroupStudy(run, everybody, ("Smiling", "Male"), 0.95)
     study.table(), study.intervals()
@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from lib import attributes, config, data, metrics
+from lib import attributes, config, data
 from lib.study import recognition, sweep
-from lib.study.group_arms import ARMS, PLAIN, SHORT, GroupContext, groups_of
+from lib.study.group_arms import ARMS, PLAIN, SHORT, YARDSTICK, GroupContext, groups_of
 from lib.study.selection import Choosing
 from lib.study.training_sets import Unavailable
 
@@ -63,8 +63,8 @@ class GroupStudy(Choosing, recognition.Study):
     Raises ValueError for an unknown arm or attribute, and where a group has too few test faces to say anything of it.
     """
 
-    tables = "groups"
-    known = ARMS
+    tables, known, with_interval = "groups", ARMS, METRICS
+    reference, yardstick = PLAIN, YARDSTICK
 
     def __init__(self, run, everybody, pair, share, arms=SHORT, seeds=None):
         settings = run.profile.groups
@@ -141,38 +141,21 @@ class GroupStudy(Choosing, recognition.Study):
         return self._keep(self.labelled(pd.DataFrame(rows)), f"{self.tables}.csv", ["arm", "seed"])
 
     @cache  # noqa: B019
-    def group_contributions(self, arm):
-        """What each test face contributes to the accuracy of each group, float (seeds, T, 4)."""
+    def contributions(self, arm, metric):
+        """What each test face contributes to a metric of `METRICS`, float (seeds, T): to the accuracy of the group that
+        is the worst one with this arm and seed (which one it is, is taken as known), or to the mean of the groups'."""
         groups, values = self.groups, []
         for seed in self.seeds:
             right = self.right(arm, seed)
-            accuracies, of_group = group_accuracies(right, groups), groups[:, None] == np.arange(4)
-            weight = len(groups) / of_group.sum(axis=0)
-            values.append(accuracies + of_group * (right[:, None] - accuracies) * weight)
+            accuracies = group_accuracies(right, groups)
+            share = np.full(4, 1 / 4) if metric == "mean_of_groups" else np.eye(4)[accuracies.argmin()]
+            weight = share * len(groups) / np.bincount(groups, minlength=4)
+            values.append(share @ accuracies + (right - accuracies[groups]) * weight[groups])
         return np.stack(values)
 
-    def intervals(self, over=PLAIN):
-        """A row per arm and metric of `METRICS`: its value for the accuracies averaged over the seeds, the difference
-        to arm `over`, and the 95 % interval of the difference (`metrics.bootstrap_means`). With `over=None` the
-        interval is that of the value, and column `over` is "-". Also merged into `results/groups_differences.csv`."""
-        self.train()
-        rows = []
-        for name, arm in self.arms.items():
-            both = [self.group_contributions(arm) for arm in (name, over) if arm is not None]
-            both = np.concatenate(both, axis=-1)
-            drawn, seen = metrics.bootstrap_means(both, np.random.default_rng(0)), both.mean(axis=(0, 1))
-            for metric, summary in zip(METRICS, (np.min, np.mean), strict=True):
-                value = summary(seen[:4])
-                differences = summary(drawn[:, :4], axis=1)
-                difference = value
-                if over is not None:
-                    differences = differences - summary(drawn[:, 4:], axis=1)
-                    difference = value - summary(seen[4:])
-                low, high = np.quantile(differences, [0.025, 0.975])
-                rows.append([name, arm.group, metric, over or "-", value, difference, low, high])
-        table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "difference", "low", "high"])
-        table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
-        return self._keep(table, f"{self.tables}_differences.csv", ["arm", "metric", "over"])
+    def intervals(self, over=PLAIN, arms=None):
+        """As `recognition.Study.intervals`, of each draw's own worst group and of the mean of the groups."""
+        return super().intervals(over, arms)
 
 
 def load(run):
@@ -210,4 +193,6 @@ if __name__ == "__main__":
         study.intervals(over=None)
         if RIVAL in study.arms:
             study.intervals(RIVAL)
+        for metric in METRICS if YARDSTICK in study.arms else ():
+            study.shares(metric)
         print(study.intervals().to_string(index=False))

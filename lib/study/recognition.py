@@ -27,12 +27,17 @@ from lib.study.networks import Networks
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "worst_recall")
 WITH_INTERVAL = ("accuracy", "balanced_accuracy", "accuracy_tuned", "balanced_accuracy_tuned")
+YARDSTICK = "more real faces"
+SHARE = "share of the yardstick's gain"  # the name of this number in column `metric`
 
 
 class Study(Networks):
     """The tables of such networks: metrics, differences with their intervals, attribute by attribute."""
 
     tables = "recognition"  # how the names of its result tables begin
+    with_interval = WITH_INTERVAL
+    #: Arms: what others gain over, and the one that shows what there is to gain.
+    reference, yardstick = "none", YARDSTICK
 
     @property
     def lasting(self):
@@ -73,7 +78,7 @@ class Study(Networks):
 
     @cache  # noqa: B019
     def contributions(self, arm, metric):
-        """What each test face contributes to a metric of `WITH_INTERVAL`, float (seeds, T)."""
+        """What each test face contributes to a metric of `with_interval`, float (seeds, T)."""
         metric, tuned = metric.removesuffix("_tuned"), metric.endswith("_tuned")
         scores = self.tuned_scores if tuned else self.scores
         return np.stack([metrics.per_image(self.a_test, scores(arm, seed))[metric] for seed in self.seeds])
@@ -87,7 +92,7 @@ class Study(Networks):
         """
         self.train()
         names, tables = list(arms or self.arms), []
-        for metric in WITH_INTERVAL:
+        for metric in self.with_interval:
             values = np.stack([self.contributions(name, metric) for name in names], axis=-1)
             difference = values - (0 if over is None else self.contributions(over, metric)[..., None])
             low, high = metrics.bootstrap_interval(difference, np.random.default_rng(0))
@@ -98,6 +103,29 @@ class Study(Networks):
             }  # fmt: skip
             tables.append(pd.DataFrame(columns))
         table = self.labelled(pd.concat(tables, ignore_index=True), seeds=len(self.seeds), commit=config.commit())
+        return self._keep(table, f"{self.tables}_differences.csv", ["arm", "metric", "over"])
+
+    def shares(self, metric="balanced_accuracy_tuned"):
+        """How much of the yardstick's gain in a metric of `with_interval` each arm reaches: a row per arm with `mean`,
+        `low`, `high`.
+
+        1 is as good as the yardstick, below 0 is worse than the reference. NaN where it is not certain that the
+        yardstick gains at all. Also merged into `results/<tables>_differences.csv`. Raises KeyError without a
+        yardstick.
+        """
+        self.train()
+        none = self.contributions(self.reference, metric)
+        gained = {name: self.contributions(name, metric) - none for name in self.arms}
+        rows = []
+        for name in sorted(gained.keys() - {self.reference, self.yardstick}):
+            both = np.stack([gained[name], gained[self.yardstick]], axis=-1)
+            ours, real = metrics.bootstrap_means(both, np.random.default_rng(0)).T
+            share = [np.nan] * 3
+            if np.quantile(real, 0.025) > 0:
+                share = [gained[name].mean() / gained[self.yardstick].mean(), *np.quantile(ours / real, [0.025, 0.975])]
+            rows.append([name, self.arms[name].group, SHARE, metric, *share])
+        table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "low", "high"])
+        table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
         return self._keep(table, f"{self.tables}_differences.csv", ["arm", "metric", "over"])
 
     def per_attribute(self, over="none"):

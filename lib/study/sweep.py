@@ -22,16 +22,14 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from lib import attributes, config, data, metrics, models
+from lib import attributes, config, data, models
 from lib.study import evidence, imbalance, recogniser, recognition, training_sets
 from lib.study.arms import Arm
 from lib.study.context import Context
+from lib.study.recognition import YARDSTICK
 
 SEEDS = 3  # of the profile's
 MOST_EPOCHS = 4  # times the profile's: what a stage may take to make up for few faces
-YARDSTICK = "more real faces"
-SHARE = "share of the yardstick's gain"  # the name of this number in column `metric`
-
 
 #: What a pilot found before this code, to be confirmed or refuted.
 PILOT = config.ROOT / "data" / "results" / "pilot.csv"
@@ -129,7 +127,6 @@ class SizedStudy(recognition.Study):
     """A Study whose rows go to the tables of the sweep."""
 
     tables = "sweep"
-    reference = "none"
 
     def __init__(self, setting, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -137,28 +134,6 @@ class SizedStudy(recognition.Study):
 
     def labelled(self, table, **recipe):
         return super().labelled(table, setting=self.setting, **recipe)
-
-    def shares(self):
-        """How much of the yardstick's gain each arm reaches: a row per arm with `mean`, `low`, `high`.
-
-        1 is as good as the same number of real faces, below 0 is worse than none. NaN where it is not certain that the
-        yardstick gains at all. Also merged into `results/sweep_differences.csv`. Raises KeyError without a yardstick.
-        """
-        self.train()
-        metric = "balanced_accuracy_tuned"
-        none = self.contributions(self.reference, metric)
-        gained = {name: self.contributions(name, metric) - none for name in self.arms}
-        rows = []
-        for name in sorted(gained.keys() - {self.reference, YARDSTICK}):
-            both = np.stack([gained[name], gained[YARDSTICK]], axis=-1)
-            ours, real = metrics.bootstrap_means(both, np.random.default_rng(0)).T
-            share = [np.nan] * 3
-            if np.quantile(real, 0.025) > 0:
-                share = [gained[name].mean() / gained[YARDSTICK].mean(), *np.quantile(ours / real, [0.025, 0.975])]
-            rows.append([name, self.arms[name].group, SHARE, metric, *share])
-        table = pd.DataFrame(rows, columns=["arm", "group", "metric", "over", "mean", "low", "high"])
-        table = self.labelled(table, seeds=len(self.seeds), commit=config.commit())
-        return self._keep(table, f"{self.tables}_differences.csv", ["arm", "metric", "over"])
 
 
 def sized(run, n, unlabelled):
