@@ -137,6 +137,11 @@ def with_interval(row):
     return f"{row['value']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
 
 
+def share_with_interval(row):
+    """A row with mean, low, high, which are shares of 1, as text."""
+    return f"{row['mean']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
+
+
 def over_generators(gains):
     """One gain for several trainings of the generator that share test faces and seeds: (value, low, high).
 
