@@ -23,9 +23,8 @@ import pandas as pd
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lib import attributes, config, data
-from lib.study import recognition, sweep
 from lib.study.group_arms import ARMS, PLAIN, SHORT, YARDSTICK, GroupContext, groups_of
-from lib.study.selection import Choosing
+from lib.study.selection import ChosenStudy
 from lib.study.training_sets import Unavailable
 
 #: Target and companion. Each group of the whole of `faces64` has at least 100 faces in its test split.
@@ -52,8 +51,8 @@ def group_accuracies(right, groups):
     return np.array([right[groups == group].mean() for group in range(4)])
 
 
-class GroupStudy(Choosing, recognition.Study):
-    """Arms x seeds on training faces in which a target goes with a companion; each seed draws faces of its own.
+class GroupStudy(ChosenStudy):
+    """A ChosenStudy of training faces in which a target goes with a companion.
 
     everybody   FaceData; the training faces are drawn from its training split
     pair        names of target and companion
@@ -68,7 +67,7 @@ class GroupStudy(Choosing, recognition.Study):
 
     def __init__(self, run, everybody, pair, share, arms=SHORT, seeds=None):
         settings = run.profile.groups
-        self.everybody, self.pair, self.share, self.n = everybody, tuple(pair), share, settings.faces
+        self.pair, self.share = tuple(pair), share
         self.pair_columns = [attributes.index(everybody.names, name) for name in pair]
         for split, fewest in (("test", settings.fewest), ("val", 1)):
             sizes = np.bincount(groups_of(everybody.part(split).attributes, self.pair_columns), minlength=4)
@@ -77,23 +76,12 @@ class GroupStudy(Choosing, recognition.Study):
                     f"{' x '.join(pair)}: group {sizes.argmin()} has {sizes.min()} {split} faces, and {fewest} are "
                     "the fewest by which a group can be judged; choose another pair, or take more faces"
                 )
-        recognition_ = replace(run.profile.recognition, falling=True, tried=settings.tried)
-        part = sweep.sized(run, self.n, len(everybody.part("train")))
-        part = replace(part, profile=replace(part.profile, recognition=recognition_))
-        seeds = recognition_.seeds[: sweep.SEEDS] if seeds is None else tuple(seeds)
-        self.run = part
-        self.context_of = cache(self.context_of)
-        context = self.context_of(recognition_.seeds[0])
-        super().__init__(part, context.faces, arms, seeds, targets=pair[:1], context=context)
-        self.protocol[0] = [everybody.key, self.n, share, self.pair, "drawn anew"]
+        drawing = share, self.pair
+        super().__init__(run, everybody, settings.faces, arms, seeds, settings.tried, drawing, targets=pair[:1])
 
-    def drawn(self, seed):
-        """The faces of a seed: its own training faces, and all for validation and test."""
-        everybody = self.everybody
-        train, rest = np.flatnonzero(everybody.split == "train"), np.flatnonzero(everybody.split != "train")
+    def rows(self, a, seed):
         rng = np.random.default_rng([seed, self.n, round(1000 * self.share)])
-        rows = confounded(everybody.attributes[train], self.pair_columns, self.share, self.n, rng)
-        return everybody.take(np.concatenate([train[rows], rest]))
+        return confounded(a, self.pair_columns, self.share, self.n, rng)
 
     def context_of(self, seed):
         return GroupContext(self.run, self.drawn(seed), self.everybody, self.pair_columns)
@@ -123,8 +111,7 @@ class GroupStudy(Choosing, recognition.Study):
         return ((self.scores(arm, seed) > 0) == self.a_test)[:, 0]
 
     def labelled(self, table, **recipe):
-        table = table.assign(pair=" x ".join(self.pair), share=self.share, chosen=table["arm"].map(self.choice))
-        return super().labelled(table, **recipe)
+        return super().labelled(table.assign(pair=" x ".join(self.pair), share=self.share), **recipe)
 
     def table(self):
         """One row per arm and seed: accuracy of each group (`group_0` to `group_3`), the worst, and their mean. Also

@@ -1,32 +1,67 @@
-"""What a study leaves open is chosen on the validation faces, for every arm alike; test faces have no say."""
+"""Studies that draw their training faces anew for each seed, and leave to the validation faces what an arm leaves open:
+for every arm alike, and test faces have no say."""
 
 from dataclasses import replace
+from functools import cache
 
+import numpy as np
 from filelock import Timeout
 
-from lib.study.networks import Networks
+from lib.study import recognition, sweep
+from lib.study.context import Context
 from lib.study.training_sets import Unavailable
 
 MOST_STEPS = 8  # times the largest number of a profile
 
 
-class Choosing(Networks):
-    """Networks of which every arm is chosen first: its number of steps, then its options, one after the other.
+class ChosenStudy(recognition.Study):
+    """A Study of `n` training faces of `everybody`, drawn anew for each seed, of which every arm is chosen first: its
+    number of steps, then its options, one after the other.
 
-    Each candidate is trained once, from the seed `chooser`. Subclasses say by `quality` which one is better. Where the
-    largest number of steps is the best, twice as many are tried, and again, up to `MOST_STEPS` times as many: the more
-    faces, the later a recogniser peaks.
+    Each candidate is trained once, from the seed `chooser`. Where the largest number of steps is the best, twice as
+    many are tried, and again, up to `MOST_STEPS` times as many: the more faces, the later a recogniser peaks.
+
+    everybody   FaceData; its training faces are drawn from, and the autoencoder learns from all of them
+    tried       numbers of steps; default those of the profile
+    drawing     what else decides which faces are drawn, for the digest; other arguments are those of a Study
+
+    Subclasses say by `rows` which faces are drawn and by `quality` which candidate is better.
     """
 
     lasting = "chosen steps"  # column `protocol` of the tables
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        self.chooser, self.chosen = self.settings.seeds[0], {}
+    def __init__(self, run, everybody, n, arms, seeds, tried=None, drawing=(), **options):
+        settings = replace(run.profile.recognition, falling=True, tried=tried or run.profile.recognition.tried)
+        part = sweep.sized(run, n, len(everybody.part("train")))
+        self.run = replace(part, profile=replace(part.profile, recognition=settings))
+        self.everybody, self.n = everybody, n
+        self.chooser, self.chosen = settings.seeds[0], {}
+        self.context_of = cache(self.context_of)
+        context = self.context_of(self.chooser)
+        seeds = settings.seeds[: sweep.SEEDS] if seeds is None else seeds
+        super().__init__(self.run, context.faces, arms, seeds, context=context, **options)
+        self.protocol[0] = [everybody.key, n, *drawing, "drawn anew"]
+
+    def rows(self, a, seed):
+        """Which training faces of everybody, of labels (N, A), are those of a seed: sorted, int (n,)."""
+        raise NotImplementedError
 
     def quality(self, val):
         """How good the answers to the validation faces are, logits (V, A) -> a number, the higher the better."""
         raise NotImplementedError
+
+    def drawn(self, seed):
+        """The faces of a seed: training faces of its own, and all for validation and test."""
+        everybody = self.everybody
+        train, rest = np.flatnonzero(everybody.split == "train"), np.flatnonzero(everybody.split != "train")
+        rows = train[self.rows(everybody.attributes[train], seed)]
+        return everybody.take(np.concatenate([rows, rest]))
+
+    def context_of(self, seed):
+        return Context(self.run, self.drawn(seed), self.everybody)
+
+    def labelled(self, table, **recipe):
+        return super().labelled(table.assign(chosen=table["arm"].map(self.choice)), **recipe)
 
     @property
     def network_digests(self):

@@ -17,7 +17,6 @@ The staircase leads from the paper's way to difference editing, one remedy at a 
 
 import argparse
 from dataclasses import replace
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -26,8 +25,7 @@ import pandas as pd
 from lib import config, data, metrics
 from lib.study import batches, evidence, imbalance, sweep, training_sets
 from lib.study.arms import Arm, Change
-from lib.study.context import Context
-from lib.study.selection import Choosing
+from lib.study.selection import ChosenStudy
 
 SETTING = "tuned on validation"  # column `setting` of its tables
 FLIP, YARDSTICK = "flip", sweep.YARDSTICK  # the arm that others are compared with, and the one that shows what is there
@@ -142,33 +140,16 @@ STAIRCASE = tuple(arm.name for arm in STEPS)
 SHORT = (FLIP, "difference editing", "mixup", YARDSTICK)
 
 
-class TunedStudy(Choosing, sweep.SizedStudy):
-    """A SizedStudy of `n` labelled faces of `everybody`, drawn anew for each seed; every arm is chosen first.
+class TunedStudy(ChosenStudy):
+    """A ChosenStudy of `n` labelled faces of `everybody`; rows go to the tables of the sweep."""
 
-    `everybody` is a FaceData; of its training faces the autoencoder learns. Arms and seeds as in `networks.Networks`.
-    """
-
-    known, reference = ARMS, FLIP
+    tables, known, reference = "sweep", ARMS, FLIP
 
     def __init__(self, run, everybody, n, arms=SHORT, seeds=None):
-        recognition = replace(run.profile.recognition, falling=True)
-        part = sweep.sized(run, n, len(everybody.part("train")))
-        part = replace(part, profile=replace(part.profile, recognition=recognition))
-        self.run, self.everybody, self.n = part, everybody, n
-        seeds = recognition.seeds[: sweep.SEEDS] if seeds is None else tuple(seeds)
-        self.context_of = cache(self.context_of)
-        context = self.context_of(recognition.seeds[0])
-        super().__init__(SETTING, part, context.faces, arms, seeds, context=context)
-        self.protocol[0] = [everybody.key, n, "drawn anew"]
+        super().__init__(run, everybody, n, arms, seeds)
 
-    def drawn(self, seed):
-        """The faces of a seed: `n` training faces of its own, and all for validation and test."""
-        train, rest = (np.flatnonzero(of) for of in (self.everybody.split == "train", self.everybody.split != "train"))
-        rows = np.random.default_rng([seed, self.n]).choice(train, size=self.n, replace=False)
-        return self.everybody.take(np.concatenate([np.sort(rows), rest]))
-
-    def context_of(self, seed):
-        return Context(self.run, self.drawn(seed), self.everybody)
+    def rows(self, a, seed):
+        return np.sort(np.random.default_rng([seed, self.n]).choice(len(a), size=self.n, replace=False))
 
     def quality(self, val):
         """Balanced accuracy of the validation faces at the best thresholds."""
@@ -184,7 +165,7 @@ class TunedStudy(Choosing, sweep.SizedStudy):
         return evidence.staircase(pd.concat(tables), STAIRCASE)
 
     def labelled(self, table, **recipe):
-        return super().labelled(table.assign(chosen=table["arm"].map(self.choice)), **recipe)
+        return super().labelled(table, setting=SETTING, **recipe)
 
 
 def studies(run, sizes=None, arms=None, seeds=None):
