@@ -248,6 +248,9 @@ def test_page_shows_what_groups_gain():
             expected += [f"{100 * row['mean']:.1f}", "" if arm == "plain" else gain(row)]
         assert [cell.strip() for cell in cells.split("|")] == expected
 
+    smiling = ("Smiling x Male", 0.99)
+    told = f"*difference editing* closes {closed(smiling, 'difference editing')} in the worst group,"
+    assert f"{told} *SUBG* {closed(smiling, 'SUBG')}." in prose(README)
     of_draws = pd.read_csv(TABLES / "groups.csv").set_index(["data", "pair", "share"]).sort_index()
     settings = of_draws.loc["faces64"].index.unique()
     closings = re.findall(r"^\| ([\w ]+), (\d+) % \| (.*) \|$", RESULTS, re.M)
