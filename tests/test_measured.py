@@ -412,6 +412,13 @@ def test_page_compares_systems_after_as_many_operations():
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
     told = "{:.3f}, {:.3f} and {:.3f}".format(*(accuracy[name] for name in ("StarGAN", "AttGAN", "RelGAN")))
     assert f"an accuracy of {told} (constant answer {constant:.3f})" in text
+    own = pd.read_csv(TABLES / "own_game.csv").query("data == 'faces64' and profile == 'laptop'").set_index("system")
+    rivals = own.loc[["StarGAN", "AttGAN", "RelGAN"]]
+    told = f"the judge agrees with {own.loc['real faces, own labels', 'accuracy']:.3f} of the labels, they have "
+    told += "{:.3f}, {:.3f} and {:.3f}".format(*rivals["accuracy"])
+    told += f" (constant answer {rivals['majority_accuracy'].mean():.3f}); of the changed labels it sees "
+    told += "{:.0f}, {:.0f} and {:.0f} %".format(*(100 * rivals["changed"]))
+    assert f"{told} ({100 * rivals['changed_before'].mean():.0f} % before the edit)." in text
     own = pd.read_csv(TABLES / "own_game.csv").query("data == 'faces64' and profile == 'reference'")
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
     told = f"StarGAN has {accuracy['StarGAN']:.3f} and AttGAN {accuracy['AttGAN']:.3f} (constant answer {constant:.3f})"
