@@ -26,7 +26,6 @@ from lib.study import evidence
 from lib.study.networks import Networks
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "worst_recall")
-WITH_INTERVAL = ("accuracy", "balanced_accuracy", "accuracy_tuned", "balanced_accuracy_tuned")
 YARDSTICK = "more real faces"
 SHARE = "share of the yardstick's gain"  # the name of this number in column `metric`
 
@@ -35,7 +34,7 @@ class Study(Networks):
     """The tables of such networks: metrics, differences with their intervals, attribute by attribute."""
 
     tables = "recognition"  # how the names of its result tables begin
-    with_interval = WITH_INTERVAL
+    with_interval = ("accuracy", "balanced_accuracy", "accuracy_tuned", "balanced_accuracy_tuned")  # metrics
     #: Arms: what others gain over, and the one that shows what there is to gain.
     reference, yardstick = "none", YARDSTICK
 
