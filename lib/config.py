@@ -156,7 +156,9 @@ PROFILES = {
             size=32, filters=16, embedding=256, critic_filters=8, weight_feature=1.0, epochs=8, learning_rate=1e-3
         ),
         ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
-        MappingConfig(size=32, embedding=256, filters=16, noise=0.3, epochs=5, learning_rate=1e-3, halvings=4),
+        MappingConfig(
+            size=32, embedding=256, filters=16, noise=0.3, epochs=5, batch_size=4, learning_rate=1e-3, halvings=4
+        ),
         RecognitionConfig(filters=16, steps=800, learning_rate=1e-3, tried=(400, 800, 1_200)),
         minutes={
             "00_start": 0.2,
