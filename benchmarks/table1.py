@@ -10,7 +10,8 @@ a system trains, the judge looks at it now and then without disturbing it: so we
 
 A profile trains every system for some minutes. With --equal-compute the compared ones train as long as our three stages
 take together, counted in operations; their rows are named "StarGAN, equal compute". --picture shows what they paint:
-notebooks/figures/equal_compute.png.
+notebooks/figures/equal_compute.png. --batch-size gives the compared systems other batches than the profile's, since
+ours were chosen among several; such rows end in "batches of 4".
 """
 
 import argparse
@@ -41,9 +42,10 @@ PERSONS, SHOWN = 2, ("Eyeglasses", "Smiling", "Blond_Hair", "Male", "Young")  # 
 # --- Quality and obedience --------------------------------------------------------------------------------------------
 
 
-def table1(run, faces, seed, systems=None, equal=False):
+def table1(run, faces, seed, systems=None, equal=False, batch_size=None):
     """A row per reference and per generator, or for the generators `systems` alone, each in table1.csv as soon as it is
-    there. References come with ours. With `equal` the compared systems train with as many operations as ours."""
+    there. References come with ours. With `equal` the compared systems train with as many operations as ours; with
+    `batch_size` all `systems` learn from batches of that size."""
     judge = oracle.oracle(run, faces)
     frame = comparison.Frame(faces, judge)
     recipe = run.recipe(n_train=len(frame.train), size=faces.size, attributes=len(faces.names), judge=judge.folder.name)
@@ -53,13 +55,15 @@ def table1(run, faces, seed, systems=None, equal=False):
     setting = run.profile, faces.names, len(frame.train)
     for name in systems or comparison.GENERATORS:
         obtain, changes = comparison.GENERATORS[name], {"seed": seed} | (equal_compute(*setting, name) if equal else {})
+        changes |= {"batch_size": batch_size} if batch_size else {}
         with watched(run, faces, frame, name):
             trained = last_stage(run, faces, name, **changes)
         if "obedience" not in trained.log:
             print(f"{name}: trained before and unwatched, so nobody knows how soon it obeyed; delete {trained.folder} "
                   "to have it trained again")  # fmt: skip
         made = checkpoints.describe(trained.folder)["recipe"]
-        row = {"system": name + equal * EQUAL} | frame.row(obtain(run, faces, **changes)) | {
+        called = name + equal * EQUAL + (f", batches of {batch_size}" if batch_size else "")
+        row = {"system": called} | frame.row(obtain(run, faces, **changes)) | {
             "images_trained": made["steps"] * trained.config.batch_size, "stage": trained.folder.name,
             "watched": "obedience" in trained.log, "tflop": operations(*setting, name, changes.get("epochs")),
         }  # fmt: skip
@@ -287,18 +291,19 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the cost alone")
     parser.add_argument("--systems", nargs="+", choices=list(comparison.GENERATORS), help="these alone, without cost")
     parser.add_argument("--equal-compute", action="store_true", help="compared systems, for as many operations as ours")
+    parser.add_argument("--batch-size", type=int, help="of compared systems; default the profile's")
     parser.add_argument("--picture", action="store_true", help="of equal compute; drawn faces alone may be shown")
     options = parser.parse_args()
-    if options.equal_compute:
+    if options.equal_compute or options.batch_size:
         options.systems = options.systems or list(SYSTEMS)
         if ours := set(options.systems) - set(SYSTEMS):
-            parser.error(f"--equal-compute is for compared systems, not for {', '.join(sorted(ours))}")
+            parser.error(f"neither --equal-compute nor --batch-size is for {', '.join(sorted(ours))}")
     course = config.start(options.profile, options.data)
     if options.picture and course.source != "toy":
         parser.error("--picture shows the faces themselves, which photographs may not be: drawn faces alone")
     people = data.load(course)
     for one in options.seeds:
-        table1(course, people, one, options.systems, options.equal_compute)
+        table1(course, people, one, options.systems, options.equal_compute, options.batch_size)
     if options.picture:
         picture(course, people, course.seed).savefig(PICTURE, dpi=110)
     if not options.systems:

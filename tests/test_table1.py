@@ -1,6 +1,7 @@
 """Table 1 and its cost: one command measures every generator, and is taken up where it stopped."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,18 @@ def test_equal_compute_takes_as_many_operations_as_all_our_stages(run, tmp_path,
     steps = round(round(settings.epochs * ours / its, 1) * (n // settings.batch_size))
     assert row["system"] == f"{system}, equal compute" and row["images_trained"] == steps * settings.batch_size
     assert row["tflop"] == pytest.approx(ours, rel=0.05)
+
+
+def test_compared_systems_may_learn_from_other_batches(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "PUBLISHED", tmp_path / "published")
+    faces = data.load(run)
+    for batch_size in (None, 8):
+        table1.table1(run, faces, 0, ["StarGAN"], equal=True, batch_size=batch_size)
+    usual, other = pd.read_csv(run.folder / "results" / "table1.csv").to_dict("records")
+    assert other["system"] == "StarGAN, equal compute, batches of 8" and other["tflop"] == usual["tflop"]
+    assert other["images_trained"] == pytest.approx(usual["images_trained"], abs=8)
+    trained = json.loads((run.folder / other["stage"] / "config.json").read_text())
+    assert trained["config"]["batch_size"] == 8 and trained["recipe"]["steps"] * 8 == other["images_trained"]
 
 
 def test_the_picture_shows_every_system_at_equal_compute(run):
