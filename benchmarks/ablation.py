@@ -24,7 +24,7 @@ from lib.augmentation import generate
 from lib.study import comparison
 
 PICTURE = config.ROOT / "notebooks" / "figures" / "ablation.png"
-SHORT = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3}  # of Φ; of the autoencoder where it varies
+SHORT = {"epochs": 2, "batch_size": 16}  # of Φ; of the autoencoder where it varies
 CARRY = 500  # steps, half of a short training of the autoencoder at profile laptop
 SHOWN = 8  # faces in a row of the picture
 

@@ -157,7 +157,7 @@ PROFILES = {
         ),
         ClassifierConfig(size=32, filters=24, noise=0.3, nudge=0.02, epochs=15, learning_rate=1e-3),
         MappingConfig(
-            size=32, embedding=256, filters=16, noise=0.3, epochs=5, batch_size=4, learning_rate=1.5e-3, halvings=4
+            size=32, embedding=256, filters=16, noise=0.3, epochs=5, batch_size=4, learning_rate=1e-3, halvings=4
         ),
         RecognitionConfig(filters=16, steps=800, learning_rate=1e-3, tried=(400, 800, 1_200)),
         minutes={

@@ -42,7 +42,7 @@ RECIPES = {
         data=dataclasses.replace(LAPTOP.data, size=64, train=10_000),
         autoencoder=dataclasses.replace(LAPTOP.autoencoder, size=64, components=True, epochs=6, halvings=4),
         classifier=dataclasses.replace(LAPTOP.classifier, size=64, epochs=9),
-        mapping=dataclasses.replace(LAPTOP.mapping, size=64, batch_size=16, learning_rate=1e-3),
+        mapping=dataclasses.replace(LAPTOP.mapping, size=64, batch_size=16),
     ),
     "celeba64": dataclasses.replace(  # the paper's Φ and discriminators; half of 26,000 faces are left for the oracle
         PAPER,
