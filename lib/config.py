@@ -165,7 +165,7 @@ PROFILES = {
             "01_statistics": 0.2,
             "02_autoencoder": 5.8,
             "03_classifier": 1.3,
-            "04_mapping": 2.5,
+            "04_mapping": 4,
             "05_augmentation": 0.2,
             "06_evaluation": 4.4,
             "07_compared_systems": 7.5,
