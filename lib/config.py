@@ -168,7 +168,7 @@ PROFILES = {
             "04_mapping": 4,
             "05_augmentation": 0.2,
             "06_evaluation": 4.4,
-            "07_compared_systems": 7.5,
+            "07_compared_systems": 9,
             "08_past_the_paper": 0.3,
             "09_full_scale": 0.2,
             "10_groups": 3,
