@@ -408,6 +408,10 @@ def test_page_compares_systems_after_as_many_operations():
     less = np.exp(metrics.over_seeds(np.log(short["StarGAN"] / short["ours"])))
     assert "on real faces {:.1f} times ({:.1f} to {:.1f});".format(*less) in text
     assert max(far["StarGAN, equal compute"], far["AttGAN, equal compute"]) < far["ours"]
+    small = means["toy"].loc["StarGAN, equal compute, batches of 4"]
+    told = "obeys at {balanced_accuracy:.3f}, shows {flipped:.3f} of the flips and has a distance of"
+    assert f"{told} {{frechet_classifier:.0f}}".format(**small) in text
+    assert small["balanced_accuracy"] < means["toy"].loc["ours", "balanced_accuracy"]
     assert round(spent["ours"] / spent["StarGAN"]) == 8 and "After an eighth of these operations" in text
     own = pd.read_csv(TABLES / "own_game.csv").query("data == 'toy' and profile == 'laptop'")
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
