@@ -361,6 +361,25 @@ def test_readme_draws_its_conclusions_from_the_tables():
     assert told.format(*(read[name, data] for name in names for data in ("toy", "faces64"))) in text
 
 
+def test_page_tells_what_a_generator_that_is_obeyed_better_does():
+    table = pd.read_csv(TABLES / "whole_faces.csv").query("metric == 'balanced_accuracy_tuned' and over == 'none'")
+    rows = table.set_index(["data", "arm"])[["difference", "low", "high"]]
+    text = prose(RESULTS)
+    for arm, words in (("doubling", "*doubling*"), ("balancing", "*balancing*"), ("editing", "*editing*")):
+        assert f"{words} {gain(rows.loc['faces64', arm])}" in text and rows.loc[("faces64", arm), "high"] < 0
+    assert f"real ones again {gain(rows.loc['faces64', 'more real faces'])}. On drawn" in text
+    assert f"*doubling* does no certain harm, {gain(rows.loc['toy', 'doubling'])}" in text
+    assert rows.loc[("toy", "doubling"), "low"] < 0 < rows.loc[("toy", "doubling"), "high"]
+    assert f"*balancing* still does, {gain(rows.loc['toy', 'balancing'])}" in text
+    assert f"do not gain either, {gain(rows.loc['toy', 'more real faces'])}" in text
+    obeyed = pd.read_csv(TABLES / "obedience.csv").query("attribute == 'all' and profile == 'laptop'")
+    seen = obeyed[obeyed["faces"] == "generated"].groupby("data")["balanced_accuracy"].mean()
+    assert f"judge sees labels at {seen['faces64']:.2f}" in text and f"labels are seen at {seen['toy']:.2f}" in text
+    of = "from a generator that is obeyed better, {:.1f} to {:.1f} with 8,000"
+    told = of.format(*-100 * rows.loc["faces64"].loc[["doubling", "balancing"], "difference"])
+    assert told in prose(README)
+
+
 def test_page_lists_every_table():
     section = RESULTS.partition("## The tables")[2]
     listed = re.findall(r"\]\((\w+\.csv)\)", section)
