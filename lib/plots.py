@@ -308,6 +308,7 @@ def pair_counts(sets, names, title, most=40):
         ax.set(title=f"{which.format(len(rows))} of {len(order):,} pairs", ylabel="number of faces")
     axes[0].legend()
     axes[1].set_yscale("symlog", linthresh=1)  # what balancing adds would press the others to zero
+    axes[1].set_ylim(top=1.5 * axes[1].get_ylim()[1])  # the highest markers stay whole
     axes[1].set_ylabel("number of faces, logarithmic")
     fig.suptitle(title, fontsize=11)
     return fig
