@@ -4,6 +4,7 @@ The labels are independent draws with CelebA's proportions, so no download is ne
 those of the real table, which notebook 05 shows.
 """
 
+import argparse
 from time import perf_counter
 
 import numpy as np
@@ -35,4 +36,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

@@ -10,6 +10,7 @@ lasts from a checkbox that is set until the picture is handed to the notebook; t
 machine alone meanwhile.
 """
 
+import argparse
 import io
 import time
 
@@ -120,4 +121,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

@@ -5,6 +5,8 @@
 The picture holds a digest of the numbers that it shows; a test asks whether these are still the tables' own.
 """
 
+import argparse
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -108,4 +110,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

@@ -6,6 +6,7 @@ A drawing is arithmetic on small float32 layers that stay in the core's cache, s
 blend of one layer takes when it is all there is to do, and the rate at which the core copies memory.
 """
 
+import argparse
 from time import process_time
 
 import numpy as np
@@ -50,4 +51,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

@@ -7,6 +7,7 @@ Trained three times: on 20,000 balanced faces, whose 40 attributes are independe
 long-tailed ones. What long-tailed training loses on balanced faces was read off correlations, not off the picture.
 """
 
+import argparse
 from pathlib import Path
 from time import perf_counter
 
@@ -85,4 +86,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

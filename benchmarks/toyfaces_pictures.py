@@ -3,6 +3,7 @@
 python -m benchmarks.toyfaces_pictures        (writes notebooks/figures/contact_sheet.png and wall.png)
 """
 
+import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -48,6 +49,7 @@ def wall(rows=6, columns=14, size=96, seed=1):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     FIGURES.mkdir(parents=True, exist_ok=True)
     save(contact_sheet(), "contact_sheet.png", dpi=130)
     save(wall(), "wall.png", dpi=90)

@@ -118,7 +118,12 @@ def test_page_shows_what_helps():
     told = "gains {} with 500 labels, {} with 1,000, {} with 2,000, {} with 8,000 and {} with 16,000."
     assert told.format(*(gain(stacks.loc[("flip", "cheap stack", n)]) for n in sizes)) in text
     edited = [stacks.loc[("cheap stack", "difference editing, cheap stack", n)] for n in sizes[:4]]
-    assert "above that stack by {}, {}, **{}** and {};".format(*map(gain, edited)) in text
+    assert (
+        "above that stack, with 500, 1,000, 2,000 and 8,000 labels, by {}, {}, **{}** and {};".format(
+            *map(gain, edited)
+        )
+        in text
+    )
     alone = stacks.loc[("cheap stack", "difference editing", 16_000)]
     assert f"edits alone have {gain(alone)} against the stack." in text and alone["low"] < 0 < alone["high"]
     assert [row["low"] > 0 for row in edited] == [False, False, True, False]
@@ -295,7 +300,7 @@ def test_page_tells_which_groups_gain_for_certain():
     told = f"is known, closes {closed((smiling, 1.0), 'counterfactual, other faces')} in the worst group."
     assert told in text
     drawn = [closed((smiling, 0.99), arm, data="toy") for arm in (edited, "SUBG")]
-    assert "(99 %) *difference editing* closes {} and SUBG {} of the gap;".format(*drawn) in text
+    assert "(Smiling, 99 %) *difference editing* closes {} and SUBG {} of the gap;".format(*drawn) in text
     of_drawn = pd.read_csv(TABLES / "groups_differences.csv").query("data == 'toy' and over == 'SUBG'")
     over_subg_drawn = of_drawn.set_index(["metric", "arm"]).loc[("worst_group", edited)]
     assert f"over SUBG the former gains {gain(over_subg_drawn)}." in text
@@ -332,15 +337,20 @@ def test_readme_draws_its_conclusions_from_the_tables():
     told = "{:.0f} % ({:.0f} to {:.0f}) with {:,} labels"
     told = [told.format(*(100 * shares.loc[n, ["mean", "low", "high"]]), n) for n in (500, 1_000)]
     assert "about half of what as many real labelled ones would**: {} and {}.".format(*told) in text
+    alone = table.query('metric == "share of the yardstick\'s gain" and arm == "distillation" and n_train == 1000')
+    (alone,) = 100 * alone[["mean", "low", "high"]].to_numpy(float)
+    assert "without labels alone give {:.0f} % ({:.0f} to {:.0f}) with 1,000;".format(*alone) in text
     drawn = pd.read_csv(TABLES / "sweep_differences.csv").query("data == 'toy' and n_train == 500")
     drawn = drawn.query('metric == "share of the yardstick\'s gain" and arm == "difference editing"')
     (few,) = 100 * drawn[["mean", "low", "high"]].to_numpy(float)
     assert "On drawn faces edits alone give {:.0f} % ({:.0f} to {:.0f}) with 500.".format(*few) in text
     gains = table.query("metric == 'balanced_accuracy_tuned'").set_index(["over", "arm", "n_train"]).sort_index()
     stack = gains.loc[("cheap stack", "difference editing, cheap stack")]
-    assert f"with 2,000 a stack of both is {gain(stack.loc[2_000])} better than the best of them alone" in text
+    both, cheap = (gains.loc["flip", arm].loc[2_000] for arm in ("difference editing, cheap stack", "cheap stack"))
+    assert f"With 2,000 a stack of both gains {gain(both)} points" in text and both["low"] > 0
+    assert "and the cheap stack alone nothing for certain" in text and cheap["low"] < 0 < cheap["high"]
     few = gains.loc["flip", "cheap stack"].loc[500], gains.loc["flip", "difference editing"].loc[500]
-    assert "do as much with 500 labels" in text and stack.loc[500, "low"] < 0 < stack.loc[500, "high"]
+    assert "do as much as edits with 500." in text and stack.loc[500, "low"] < 0 < stack.loc[500, "high"]
     assert all(row["low"] > 0 for row in few)
     many = gains.loc["flip", "difference editing"].loc[[8_000, 16_000]]
     assert "edits do no certain harm, and give no certain help" in text and (many["low"] * many["high"] < 0).all()
@@ -383,6 +393,7 @@ def test_page_tells_what_a_generator_that_is_obeyed_better_does():
     of = "from a generator that is obeyed better, {:.1f} to {:.1f} with 8,000"
     told = of.format(*-100 * rows.loc["faces64"].loc[["doubling", "balancing"], "difference"])
     assert told in prose(README)
+    assert f"*doubling* then costs nothing for certain, and gains {gain(plain.loc['doubling'])} of" in prose(README)
 
 
 def test_page_lists_every_table():

@@ -22,6 +22,7 @@ on faces with other attributes than CelebA's, of which the paper says nothing, h
     python -m lib.study.claims
 """
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -267,4 +268,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()
