@@ -148,13 +148,14 @@ def run(options, _):
     chapters = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     try:
         return execution.execute(chapters, course.folder / "notebooks", save=options.save)
-    except checkpoints.CheckpointError as error:  # a notebook that cannot be written
+    except checkpoints.CheckpointError as error:  # a notebook that cannot be read or written
         sys.exit(str(error))
 
 
 def test(_, arguments):
     """run the unit tests, and each notebook at profile ci; further arguments go to pytest"""
-    where = [] if any(word.startswith(("tests", "notebooks")) for word in arguments) else ["tests", "notebooks"]
+    chosen = any((ROOT / word.partition("::")[0]).exists() for word in arguments if not word.startswith("-"))
+    where = [] if chosen else ["tests", "notebooks"]
     workers = str(min(2, os.cpu_count() or 1))
     # The cells of a notebook share a kernel: a file stays with one worker.
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-n", workers, "--dist", "loadfile", *where, *arguments]
@@ -189,11 +190,12 @@ def bench(_, arguments):
 
 def explorer(_, __):
     """make the face explorer as a page for any browser: build/explorer"""
+    from lib import checkpoints
     from lib.explorer import export, npm
 
     try:
         folder = export.build().relative_to(ROOT)
-    except npm.NpmError as error:
+    except (npm.NpmError, checkpoints.CheckpointError, ValueError) as error:  # of npm, or of the weights that ship
         sys.exit(str(error))
     print(f"written  {folder}\nTo see it: python3 -m http.server --directory {folder}, then http://127.0.0.1:8000")
 

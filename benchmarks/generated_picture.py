@@ -5,7 +5,7 @@
 
 In each column one label is switched. Of drawn faces: three test faces, moved by a flow between the embeddings of the
 training faces (lib/flow.py, which is fitted here). Of CelebA nobody's face is shown: five persons of the flow's
-invention, moved by Φ. Below, two lists of labels of whose face only Φ decides.
+invention, moved by it twice as far as it says. Below, three lists of labels of whose face only Φ decides.
 """
 
 import argparse
@@ -18,8 +18,9 @@ from lib import attributes, augmentation, config, data, flow, plots, pretrained,
 
 FIGURES = Path(__file__).parent.parent / "notebooks" / "figures"
 SHOWN = ("Eyeglasses", "Smiling", "Wearing_Hat", "Blond_Hair", "Male", "Bangs", "Mustache", "Wearing_Lipstick")
-EDITED, INVENTED, IMAGINED = 3, 5, 2  # persons
+EDITED, INVENTED, IMAGINED = 3, 5, 3  # persons
 CALM = 0.7  # of the noise from which persons are invented: rather usual than strange
+BOLD = 2.0  # of the step that moves them: at 1 a change is faint
 SEED = 6  # of that noise; of eight tried the one whose persons look best
 
 
@@ -32,21 +33,12 @@ def switched(people, names):
     return a
 
 
-def edited(ready, field, people, a1):
-    """Embeddings of the faces `people` (FaceData) as they are and, by the flow, with the labels `a1`: (len(a1), Z)."""
-    z = stages.embed(ready.autoencoder.model.encoder, torch.from_numpy(np.array(people.images)))
-    times = len(a1) // len(people)
-    return flow.edit(field, z.repeat_interleave(times, 0), np.repeat(people.attributes, times, axis=0), a1)
-
-
-@torch.inference_mode()
-def invented(ready, field, people, a1):
-    """Embeddings of as many persons who carry the labels of `people` and look like nobody, and the same moved to the
-    labels `a1` by Φ: z + Φ(a') - Φ(a). (len(a1), Z)."""
-    a, a1 = (torch.from_numpy(labels).float() for labels in (people.attributes, a1))
-    z = flow.sample(field, a, torch.Generator().manual_seed(SEED), CALM)
-    times, phi = len(a1) // len(people), ready.mapping.model
-    return phi(a1) + (z - phi(a)).repeat_interleave(times, 0)
+def edited(field, z, a, a1, step=1.0):
+    """Embeddings z (n, Z) of persons with labels `a` moved by the flow, `step` times as far as it says, to `a1`, which
+    has as many rows for each person as for every other: (len(a1), Z)."""
+    times = len(a1) // len(a)
+    z = z.repeat_interleave(times, 0)
+    return z + step * (flow.edit(field, z, np.repeat(a, times, axis=0), a1) - z)
 
 
 def main(arguments=None):
@@ -54,9 +46,9 @@ def main(arguments=None):
     parser.add_argument("--data", help="a folder of CelebA's faces; default: the drawn ones")
     run = config.start(data=parser.parse_args(arguments).data, show=False)
     drawn = run.source == "toy"
-    name, people_shown, move, what = pretrained.SHOWN, EDITED, edited, "a drawn person,\nand edited"
-    if not drawn:  # no photograph, nor one that is edited
-        name, people_shown, move, what = "celeba64", INVENTED, invented, "nobody,\nand edited"
+    name, people_shown, step, what = pretrained.SHOWN, EDITED, 1.0, "a drawn person,\nand edited"
+    if not drawn:
+        name, people_shown, step, what = "celeba64", INVENTED, BOLD, "nobody,\nand edited"
     faces = data.load(pretrained.recipe_run(name, run))
     ready = pretrained.load(name, faces)
     encoder, decoder = ready.autoencoder.model.encoder, ready.autoencoder.model.decoder
@@ -68,8 +60,13 @@ def main(arguments=None):
     )
     a1 = switched(people.attributes, ready.names)
     edits, alone = np.split(a1, [people_shown * (1 + len(SHOWN))])
+    above = people.take(slice(0, people_shown))
+    if drawn:
+        z = stages.embed(encoder, torch.from_numpy(np.array(above.images)))
+    else:  # no photograph, nor one that is edited
+        z = flow.sample(field, above.attributes, torch.Generator().manual_seed(SEED), CALM)
     with torch.inference_mode():
-        above = data.to_uint8(decoder(move(ready, field, people.take(slice(0, people_shown)), edits))).numpy()
+        above = data.to_uint8(decoder(edited(field, z, above.attributes, edits, step))).numpy()
     below = augmentation.generate(ready.mapping.model, decoder, alone)
     titles = ["as labelled", *(plots.readable(name) + "\nswitched" for name in SHOWN)]
     rows = [what] * people_shown + ["Φ, from labels\nalone"] * IMAGINED

@@ -32,7 +32,7 @@ def execute(notebooks, copies, save=False):
     """Execute each of `notebooks` (paths), leave it in the folder `copies`, and replace the original if `save`.
 
     Prints the minutes each took. Stops at the first failing cell with its error, the copy then reaching up to it.
-    Returns the exit code: 0, or 1 after a failure. Raises CheckpointError where a notebook cannot be written.
+    Returns the exit code: 0, or 1 after a failure. Raises CheckpointError where a notebook cannot be read or written.
     """
     checkpoints.writable(copies)
     begin = time.monotonic()
@@ -54,7 +54,10 @@ def execute(notebooks, copies, save=False):
 
 def execute_one(path):
     """The executed and cleaned notebook at `path`, and the text of the error that stopped it, or None."""
-    notebook, failure = nbformat.read(path, as_version=4), None
+    try:
+        notebook, failure = nbformat.read(path, as_version=4), None
+    except Exception as error:  # of nbformat, many kinds
+        raise checkpoints.CheckpointError(f"{path} is damaged ({error}); get it again") from error
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     with tqdm(total=cells, desc=path.stem, unit="cell", leave=False, disable=None) as progress:
         client = NotebookClient(

@@ -8,6 +8,7 @@ import html
 import io
 import textwrap
 import time
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -398,7 +399,7 @@ def over_sizes(panels, title, references=()):
     """
     fig, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 4.4), squeeze=False, layout="constrained")
     names = list(dict.fromkeys(arm for table in panels.values() for arm in table["arm"]))
-    styles, blacks = iter(SERIES), iter(("-", "--", ":"))
+    styles, blacks = cycle(SERIES), cycle(("-", "--", ":"))
     looks = {
         arm: {"color": "black", "linestyle": next(blacks), "marker": "."} if arm in references else next(styles)
         for arm in names

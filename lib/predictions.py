@@ -18,7 +18,7 @@ def take_up(guess, measured, unit=""):
     if guess is None:
         print(f"Measured: {shown}. (No prediction made: set it above, before you run on.)")
         return
-    if isinstance(guess, Real) != numeric:
+    if not isinstance(guess, Real if numeric else str):
         expected = "a number" if numeric else 'a letter, like "A"'
         raise ValueError(f"the prediction is {guess!r}; expected is {expected}")
     if numeric:

@@ -15,6 +15,8 @@ were made, how good they are and what may be done with them. One command makes t
 import argparse
 import copy
 import dataclasses
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,7 +180,10 @@ def load(name, faces=None):
 
 
 def export(name, trained):
-    """Write the stages `trained` (stage -> Trained) as the weights `name`, in half precision."""
+    """Write the stages `trained` (stage -> Trained) as the weights `name`, in half precision; other stages there go."""
+    for folder in (FOLDER / name).glob("*/"):
+        if folder.name not in trained:
+            shutil.rmtree(folder)  # an oracle of other faces
     for stage, one in trained.items():
         folder = FOLDER / name / stage
         checkpoints.save(folder, copy.deepcopy(one.model).half(), checkpoints.describe(one.folder))
@@ -267,6 +272,8 @@ def main(arguments=None):
     parser.add_argument("--profile", help="take this profile instead of the recipe")
     options = parser.parse_args(arguments)
     run = config.start(options.profile, options.data, show=False)
+    if options.data and os.environ.get("COURSE_DATA", options.data) != options.data:
+        parser.error("COURSE_DATA in the environment names other faces than --data: unset it")
     if options.profile is None:
         run = recipe_run(options.name, run)
     command = f"python -m lib.pretrained {options.name}" + " --data FOLDER" * (run.source != "toy")

@@ -75,13 +75,14 @@ def load(folder):
     try:
         config_class, build = MODELS[description["stage"]]
         settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in description["config"].items()})
-    except (KeyError, TypeError) as error:
+        model = build(settings)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise checkpoints.CheckpointError(
             f"{folder / 'config.json'} does not describe a stage of this version of the course ({error}); "
             "train it anew, or take the version that wrote it"
         ) from error
-    model = checkpoints.load_weights(folder, build(settings))
-    return Trained(models.frozen(model), settings, checkpoints.load_table(folder / "log.csv", pd.DataFrame()), folder)
+    log = checkpoints.load_table(folder / "log.csv", pd.DataFrame())
+    return Trained(models.frozen(checkpoints.load_weights(folder, model)), settings, log, folder)
 
 
 def autoencoder(run, faces, watch=None, **changes):
@@ -167,7 +168,7 @@ def obtain(run, stage, settings, inputs, begin, watch=None):
             seconds, rows = train(folder, stage, accelerator, state, loop, steps, watch)
             if first:
                 with checkpoints.atomic(folder / "log.csv") as path:
-                    pd.DataFrame(rows).to_csv(path, index=False)
+                    pd.DataFrame(rows, columns=None if rows else ["step"]).to_csv(path, index=False)
                 recipe |= {"n_train": faces, "steps": state.step, "seconds": round(seconds, 1)}
                 description = {"stage": stage, "config": dataclasses.asdict(settings), "recipe": recipe}
                 checkpoints.save(folder, state.modules["model"], description)
@@ -182,8 +183,13 @@ def train(folder, stage, accelerator, state, loop, steps, watch=None):
     rows, seconds = [], 0.0
     saved = checkpoints.load_state(path, accelerator.device)
     if saved is not None:
-        state.load_state_dict(saved["training"])
-        rows, seconds = saved["rows"], saved["seconds"]
+        try:
+            state.load_state_dict(saved["training"])
+            rows, seconds = saved["rows"], saved["seconds"]
+        except Exception as error:  # of torch and its optimizers, many kinds
+            raise checkpoints.CheckpointError(
+                f"{path} is the state of another training ({error}); delete it and run again to train anew"
+            ) from error
     started = last_saved = time.monotonic()
     first = accelerator.is_main_process
     with tqdm(total=steps, initial=state.step, desc=stage, unit="step", mininterval=0.5, disable=not first) as bar:
@@ -195,9 +201,10 @@ def train(folder, stage, accelerator, state, loop, steps, watch=None):
                 # A loss tells of the weights before its step; what is saved must be good after it, too.
                 to_keep = to_save or state.step == steps
                 if not all(map(np.isfinite, row.values())) or (to_keep and not finite(state.modules)):
+                    kept = f"The last good state is kept in {folder}; lower" if path.exists() else "Lower"
                     raise TrainingError(
                         f"{stage}: a loss or a weight is no longer finite at step {state.step} ({row}). "
-                        f"The last good state is kept in {folder}; lower learning_rate in lib/config.py"
+                        f"{kept} learning_rate in lib/config.py"
                     )
                 rows.append(row)
                 if watch:

@@ -293,15 +293,21 @@ def test_another_config_of_a_compared_system_is_another_training(monkeypatch):
 def test_a_function_of_your_own_is_another_one_when_its_code_changes(tmp_path):
     """As in a notebook, where the same name stands for what it says now."""
 
-    def arm(body):
+    def arm(body, **names):
         path = tmp_path / f"{len(body)}.py"  # source that can be looked up, as a cell's can
         path.write_text(f"def mine(context, rng):\n    return {body}\n")
-        names = {}
         exec(compile(path.read_text(), str(path), "exec"), names)
         return arms.Arm("mine", "own", names["mine"])
 
     first, again, other = arm("1"), arm("1"), arm("22")
     assert first.training == again.training != other.training
+    half, unused, whole = arm("SHARE", SHARE=0.5), arm("SHARE", SHARE=0.5, OTHER=1), arm("SHARE", SHARE=1.0)
+    assert half.training == unused.training != whole.training
+
+    def keep(share):
+        return arms.Arm("mine", "own", lambda context, rng: context.train.take(slice(int(share * 40))))
+
+    assert keep(0.5).training == keep(0.5).training != keep(1.0).training
     assert len(ARMS["balancing"].training) == 3  # functions of the course go by their names alone
 
 

@@ -94,6 +94,15 @@ def test_without_room_for_a_state_or_weights_the_old_ones_stay(tmp_path, little_
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_description_that_cannot_be_written_leaves_the_old_weights_beside_theirs(tmp_path):
+    checkpoints.save(tmp_path, nn.Linear(2, 3), {"step": 1})
+    with pytest.raises(TypeError):
+        checkpoints.save(tmp_path, nn.Linear(4, 4), {"step": object()})
+    assert checkpoints.describe(tmp_path) == {"step": 1}
+    checkpoints.load_weights(tmp_path, nn.Linear(2, 3))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "runs").write_text("not a folder")
     with pytest.raises(CheckpointError, match="cannot write into .*runs.stage"):
@@ -105,9 +114,10 @@ def test_state_round_trip_and_damage(tmp_path):
     checkpoints.save_state(path, {"step": 3, "rows": [{"loss": 0.5}], "tensor": torch.ones(2)})
     state = checkpoints.load_state(path, "cpu")
     assert state["step"] == 3 and state["rows"] == [{"loss": 0.5}] and state["tensor"].tolist() == [1, 1]
-    path.write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="state.pt is damaged"):
-        checkpoints.load_state(path, "cpu")
+    for nonsense in (b"nonsense", b"end", bytes(range(256))):  # which torch refuses in different ways
+        path.write_bytes(nonsense)
+        with pytest.raises(CheckpointError, match="state.pt is damaged"):
+            checkpoints.load_state(path, "cpu")
 
 
 def test_states_that_would_run_code_are_refused(tmp_path):

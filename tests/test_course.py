@@ -15,6 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import course
+from lib import checkpoints
 
 PROJECT = tomllib.loads((course.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"].values()
@@ -174,9 +175,24 @@ def test_jupyterlab_gets_further_arguments(calls):
 def test_pytest_gets_further_arguments(calls):
     course.main(["test", "-k", "losses"])
     course.main(["test", "tests/test_losses.py"])
-    everything, one_file = calls
+    course.main(["test", "./tests/test_losses.py::test_by_hand"])
+    course.main(["test", "-k", "tests or notebooks"])
+    everything, one_file, one_test, words = calls
     assert everything[-4:] == ["tests", "notebooks", "-k", "losses"]
     assert one_file[-1] == "tests/test_losses.py" and "notebooks" not in one_file
+    assert one_test[-2:] == ["loadfile", "./tests/test_losses.py::test_by_hand"]
+    assert words[-4:] == ["tests", "notebooks", "-k", "tests or notebooks"]
+
+
+def test_weights_that_no_page_can_be_made_of_are_told(calls, monkeypatch):
+    from lib.explorer import export
+
+    def damaged():
+        raise checkpoints.CheckpointError("the weights 'toy64' are damaged")
+
+    monkeypatch.setattr(export, "build", damaged)
+    with pytest.raises(SystemExit, match="'toy64' are damaged"):
+        course.main(["explorer"])
 
 
 def test_a_study_of_chosen_arms_leaves_the_others_out(calls):

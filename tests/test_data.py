@@ -81,6 +81,7 @@ def test_keys_tell_which_faces_and_nothing_else(faces):
     assert faces.take([0, 1]).key == faces.take(slice(2)).key
     keys = {faces.key, faces.part("train").key, faces.take([0, 1]).key, faces.take([1, 0]).key}
     assert len(keys) == 4
+    assert dataclasses.replace(faces, key="other").take([0, 1]).key not in keys
 
 
 def test_fields_of_unequal_length_are_refused(faces):

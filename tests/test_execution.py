@@ -116,6 +116,12 @@ def test_a_full_disk_names_the_notebook_and_leaves_nothing(write, tmp_path, monk
     assert list(copies.iterdir()) == []
 
 
+def test_a_damaged_notebook_is_named(tmp_path):
+    (tmp_path / "00_first.ipynb").write_text('{"cells": [')
+    with pytest.raises(CheckpointError, match="00_first.ipynb is damaged"):
+        execution.execute([tmp_path / "00_first.ipynb"], tmp_path / "copies")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there Ctrl+C is no signal that one process can send to another")
 def test_ctrl_c_ends_the_run_and_its_kernel_without_a_traceback(write, tmp_path):
     busy = tmp_path / "busy"

@@ -129,6 +129,22 @@ def test_unknown_names_and_damaged_files_are_told(mine):
     weights.write_bytes(whole)
 
 
+def test_weights_made_without_an_oracle_have_none_of_earlier_faces(mine, monkeypatch, tmp_path):
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    trained = {stage: getattr(mine, stage) for stage in pretrained.STAGES}
+    pretrained.export("yours", trained | {"oracle": mine.oracle})
+    assert pretrained.load("yours").oracle is not None
+    pretrained.export("yours", trained)
+    assert pretrained.load("yours").oracle is None
+
+
+def test_other_faces_in_the_environment_are_not_taken_without_a_word(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_DATA", "toy")
+    with pytest.raises(SystemExit):
+        pretrained.main(["mine", "--profile", "ci", "--data", "elsewhere"])
+    assert "COURSE_DATA in the environment names other faces than --data" in capsys.readouterr().err
+
+
 def test_recipes_train_networks_that_fit_together():
     for recipe in pretrained.RECIPES.values():
         assert {recipe.data.size} == {getattr(recipe, stage).size for stage in pretrained.STAGES}

@@ -1,6 +1,7 @@
 """Stages are trained once, found again by their config, and taken up where a stopped run left them."""
 
 import dataclasses
+import json
 import zipfile
 
 import pytest
@@ -121,6 +122,27 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_state_kept(run, face
     assert torch.load(folder / "state.pt", weights_only=True)["training"]["step"] == 2
 
 
+def test_a_first_loss_that_is_not_finite_claims_no_kept_state(run, faces, monkeypatch):
+    monkeypatch.setattr(stages, "LOG_EVERY", 1)
+    nan = {"cross_entropy": torch.tensor(float("nan"))}
+    monkeypatch.setattr(training, "train_classifier", lambda *_: iter([nan]))
+    with pytest.raises(stages.TrainingError, match=r"\. Lower learning_rate in lib/config.py"):
+        stages.classifier(run, faces)
+
+
+@pytest.mark.parametrize("foreign", [{"step": 1}, torch.ones(2), {"training": {"modules": {}}, "rows": []}])
+def test_the_state_of_another_training_is_named(run, faces, foreign):
+    folder = stages.classifier(run, faces).folder
+    (folder / "config.json").unlink()
+    checkpoints.save_state(folder / "state.pt", foreign)
+    with pytest.raises(CheckpointError, match="(?s)state.pt is the state of another training .*delete it"):
+        stages.classifier(run, faces)
+
+
+def test_a_stage_of_no_steps_can_be_loaded(run, faces):
+    assert len(stages.classifier(run, faces, epochs=0).log) == 0
+
+
 def test_no_state_is_saved_whose_weights_are_not_finite(run, faces, monkeypatch):
     monkeypatch.setattr(stages, "LOG_EVERY", 1)
     monkeypatch.setattr(stages, "SAVE_EVERY", 0)
@@ -165,6 +187,15 @@ def test_an_unfinished_or_foreign_folder_is_refused(run, faces, tmp_path):
     with pytest.raises(CheckpointError, match="another architecture"):
         stages.load(trained.folder)
     path.write_text(path.read_text().replace('"stage": "classifier"', '"stage": "diffusion"'))
+    with pytest.raises(CheckpointError, match="does not describe a stage"):
+        stages.load(trained.folder)
+
+
+@pytest.mark.parametrize("wrong", [{"size": 48}, {"size": "64"}, {"filters": None}, {"attributes": 5}])
+def test_a_description_of_no_network_is_refused(run, faces, wrong):
+    trained = stages.classifier(run, faces)
+    description = checkpoints.describe(trained.folder)
+    (trained.folder / "config.json").write_text(json.dumps(description | {"config": description["config"] | wrong}))
     with pytest.raises(CheckpointError, match="does not describe a stage"):
         stages.load(trained.folder)
 

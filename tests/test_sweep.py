@@ -12,6 +12,7 @@ from small import small_profile
 from lib import config, data, metrics, stages
 from lib.study import imbalance, recogniser, recognition, sweep
 from lib.study.context import Context
+from lib.study.training_sets import Unavailable
 
 
 @pytest.fixture
@@ -135,6 +136,18 @@ def test_pseudo_labels_make_the_set_so_many_times_as_large(context):
     expected = 24 * imbalance.prevalence(context.train.attributes)
     assert np.abs(a[16:].sum(axis=0) - expected).max() <= 1.01
     assert len(sweep.pseudo_labels(context, np.random.default_rng(0), times=9)[0]) == 64  # there are no more
+
+
+def test_pseudo_labels_say_when_every_face_has_labels(context):
+    with pytest.raises(Unavailable, match="every face has labels"):
+        sweep.pseudo_labels(Context(context.run, context.faces, context.faces), np.random.default_rng(0))
+
+
+def test_a_yardstick_alone_has_no_share_of_its_own(run, monkeypatch):
+    monkeypatch.setattr(sweep.SizedStudy, "train", lambda self: None)
+    monkeypatch.setattr(sweep.SizedStudy, "contributions", lambda self, arm, metric: np.zeros((2, 5)))
+    (study,) = sweep.studies(run, sizes=[16], arms=["none", sweep.YARDSTICK])
+    assert study.shares().empty
 
 
 def test_the_encoder_is_trained_further_from_its_own_weights(context):

@@ -51,6 +51,13 @@ class Change:
     name: str = ""  # of what may be switched off
 
 
+def _values(function):
+    """Plain values that a function takes from around it, as "name = value", by name."""
+    around = inspect.getclosurevars(function)
+    values = sorted((around.globals | around.nonlocals).items())
+    return [f"{name} = {value!r}" for name, value in values if isinstance(value, (int, float, str, tuple, list, dict))]
+
+
 @dataclass(frozen=True)
 class Arm:
     """One way to make a recogniser. Arms that differ in nothing but `decide` share their trained networks."""
@@ -82,10 +89,11 @@ class Arm:
         return parts + self._own_code()
 
     def _own_code(self):
-        """The source of what it uses from outside this package: a function that was changed is another one."""
+        """The source of what it uses from outside this package, and the numbers and words that this source names but
+        does not hold: a function that was changed is another one."""
         used = (self.build, self.loss, self.start, self.fit, self.finish, *(change.make for change in self.acting))
         own = [step for step in used if step is not None and not Path(inspect.getfile(step)).is_relative_to(LIB)]
-        return [inspect.getsource(step) for step in own]
+        return [part for step in own for part in (inspect.getsource(step), *_values(step))]
 
     @property
     def acting(self):

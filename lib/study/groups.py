@@ -170,11 +170,15 @@ if __name__ == "__main__":
     parser.add_argument("--data")
     parser.add_argument("--pairs", nargs="+", metavar="PAIR", help='such as "Smiling x Male"')
     parser.add_argument("--shares", type=float, nargs="+", metavar="SHARE")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help=f"of: {', '.join(ARMS)}; default: all")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", choices=ARMS, help=f"of: {', '.join(ARMS)}; default: all")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED")
     options = parser.parse_args()
-    course = config.start(options.profile, options.data)
     pairs = [tuple(pair.split(" x ")) for pair in options.pairs] if options.pairs else PAIRS
+    if wrong := [" x ".join(pair) for pair in pairs if len(pair) != 2]:
+        parser.error(f"{wrong[0]!r} is not a pair, such as 'Smiling x Male'")
+    if wrong := [share for share in options.shares or () if not 0.5 <= share <= 1]:
+        parser.error(f"share {wrong[0]} is not between 0.5 and 1")
+    course = config.start(options.profile, options.data)
     for study in studies(course, pairs, options.shares, options.arms or ARMS, options.seeds):
         study.table()
         study.intervals(over=None)

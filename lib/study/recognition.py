@@ -157,6 +157,8 @@ class Study(Networks):
 
     def _keep(self, table, name, keys):
         """Merge `table` into a CSV file of the run; rows of this study made with other settings go. Returns `table`."""
+        if table.empty:  # as of two arms that need each other
+            return table
         path = self.folder / name
         with FileLock(path.with_suffix(".lock")):
             if path.exists():
@@ -207,7 +209,11 @@ if __name__ == "__main__":
     parser.add_argument("--profile")
     parser.add_argument("--data")
     parser.add_argument(
-        "--arms", nargs="+", metavar="ARM", help=f"of: {', '.join(arms_.ARMS)}; default: the full study"
+        "--arms",
+        nargs="+",
+        metavar="ARM",
+        choices=arms_.ARMS,
+        help=f"of: {', '.join(arms_.ARMS)}; default: all",
     )
     parser.add_argument("--peak", action="store_true", help="as many steps as validation faces find best for `none`")
     options = parser.parse_args()

@@ -61,9 +61,11 @@ def pseudo_labels(context, rng, times=None):
     that the set is `times` as large, None: all there are.
 
     Each attribute gets as many positives, the surest ones, as it has among the labelled faces: cut at one half, rare
-    attributes would hardly occur.
+    attributes would hardly occur. Raises Unavailable when every face has labels.
     """
     images = context.strangers
+    if len(images) == 0:
+        raise training_sets.Unavailable("every face has labels")
     if times is not None:
         wanted = min(training_sets.extra(context, times), len(images))
         images = images[np.sort(rng.choice(len(images), size=wanted, replace=False))]

@@ -190,7 +190,7 @@ if __name__ == "__main__":
     parser.add_argument("--profile")
     parser.add_argument("--data")
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="numbers of labelled faces")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help=f"of: {', '.join(ARMS)}; default: all")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", choices=ARMS, help=f"of: {', '.join(ARMS)}; default: all")
     parser.add_argument("--staircase", action="store_true", help="of the arms those of the staircase, and its controls")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED")
     options = parser.parse_args()
