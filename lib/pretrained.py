@@ -180,10 +180,9 @@ def load(name, faces=None):
 
 
 def export(name, trained):
-    """Write the stages `trained` (stage -> Trained) as the weights `name`, in half precision; other stages there go."""
-    for folder in (FOLDER / name).glob("*/"):
-        if folder.name not in trained:
-            shutil.rmtree(folder)  # an oracle of other faces
+    """Write the stages `trained` (stage -> Trained) as the weights `name`, in half precision."""
+    if "oracle" not in trained:
+        shutil.rmtree(FOLDER / name / "oracle", ignore_errors=True)  # that of other faces
     for stage, one in trained.items():
         folder = FOLDER / name / stage
         checkpoints.save(folder, copy.deepcopy(one.model).half(), checkpoints.describe(one.folder))
@@ -272,7 +271,7 @@ def main(arguments=None):
     parser.add_argument("--profile", help="take this profile instead of the recipe")
     options = parser.parse_args(arguments)
     run = config.start(options.profile, options.data, show=False)
-    if options.data and os.environ.get("COURSE_DATA", options.data) != options.data:
+    if options.data and (os.environ.get("COURSE_DATA") or options.data) != options.data:
         parser.error("COURSE_DATA in the environment names other faces than --data: unset it")
     if options.profile is None:
         run = recipe_run(options.name, run)

@@ -209,11 +209,7 @@ if __name__ == "__main__":
     parser.add_argument("--profile")
     parser.add_argument("--data")
     parser.add_argument(
-        "--arms",
-        nargs="+",
-        metavar="ARM",
-        choices=arms_.ARMS,
-        help=f"of: {', '.join(arms_.ARMS)}; default: all",
+        "--arms", nargs="+", metavar="ARM", choices=arms_.ARMS, help=f"of: {', '.join(arms_.ARMS)}; default: all"
     )
     parser.add_argument("--peak", action="store_true", help="as many steps as validation faces find best for `none`")
     options = parser.parse_args()
