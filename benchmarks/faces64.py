@@ -23,7 +23,8 @@ SIZE, QUALITY = 64, 92
 def make(source, target):
     """Write the chosen faces of CelebA in `source` into the folder `target`, the table last.
 
-    Raises DataError where `source` is not CelebA, or lacks some of them."""
+    Raises DataError where `source` is not CelebA, or lacks some of them or holds them damaged or in another cut, and
+    CheckpointError where `target` cannot be written."""
     layout = folders.find(source)
     if not isinstance(layout, folders.CelebA):
         raise tables.DataError(f"{source} holds a folder of one's own; expected CelebA, see data/README.md")
@@ -40,12 +41,17 @@ def make(source, target):
             f"{tables.some(missing.tolist())}; get all of CelebA's aligned images"
         )
     images = Path(target) / "images"
-    images.mkdir(parents=True, exist_ok=True)
     table = table.loc[chosen]
     for number in tqdm(table.index, "faces"):
-        with layout.open(f"{number}.jpg") as file, Image.open(file) as image:
-            face = image.convert("RGB").crop(layout.crop).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-        face.save(images / f"{number}.webp", quality=QUALITY)
+        try:
+            with layout.open(f"{number}.jpg") as file, Image.open(file) as image:
+                if image.size != layout.aligned:
+                    raise ValueError("{}x{} pixels instead of {}x{}".format(*image.size, *layout.aligned))
+                face = image.convert("RGB").crop(layout.crop).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+        except Exception as error:  # decoders raise nearly anything when a file is damaged
+            raise tables.DataError(f"{layout.images}: {number} cannot be used ({error}); get it again") from error
+        with checkpoints.atomic(images / f"{number}.webp") as path:
+            face.save(path, "WEBP", quality=QUALITY)
     table.insert(0, "image", table.index + ".webp")
     with checkpoints.atomic(images.parent / "attributes.csv") as path:
         table.to_csv(path, index=False)
@@ -58,7 +64,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         make(options.celeba, options.folder)
-    except tables.DataError as error:
+    except (tables.DataError, checkpoints.CheckpointError) as error:
         parser.exit(2, f"{error}\n")
 
 

@@ -60,13 +60,13 @@ def main(arguments=None):
     )
     a1 = switched(people.attributes, ready.names)
     edits, alone = np.split(a1, [people_shown * (1 + len(SHOWN))])
-    above = people.take(slice(0, people_shown))
+    shown = people.take(slice(0, people_shown))
     if drawn:
-        z = stages.embed(encoder, torch.from_numpy(np.array(above.images)))
+        z = stages.embed(encoder, torch.from_numpy(np.array(shown.images)))
     else:  # no photograph, nor one that is edited
-        z = flow.sample(field, above.attributes, torch.Generator().manual_seed(SEED), CALM)
+        z = flow.sample(field, shown.attributes, torch.Generator().manual_seed(SEED), CALM)
     with torch.inference_mode():
-        above = data.to_uint8(decoder(edited(field, z, above.attributes, edits, step))).numpy()
+        above = data.to_uint8(decoder(edited(field, z, shown.attributes, edits, step))).numpy()
     below = augmentation.generate(ready.mapping.model, decoder, alone)
     titles = ["as labelled", *(plots.readable(name) + "\nswitched" for name in SHOWN)]
     rows = [what] * people_shown + ["Φ, from labels\nalone"] * IMAGINED

@@ -37,6 +37,26 @@ def test_missing_images_are_told_and_nothing_is_written(tmp_path, five, capsys):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("damage", ["truncated", "another cut"])
+def test_an_image_that_cannot_be_used_is_named(tmp_path, five, capsys, damage):
+    image = five[0] / "img_align_celeba" / "000009.jpg"
+    if damage == "truncated":
+        image.write_bytes(image.read_bytes()[:500])
+    else:
+        paint(image, size=(218, 178))
+    with pytest.raises(SystemExit):
+        faces64.main([str(five[0]), str(tmp_path / "made")])
+    assert "img_align_celeba: 000009 cannot be used" in capsys.readouterr().err
+    assert not (tmp_path / "made" / "attributes.csv").exists()
+
+
+def test_a_target_that_cannot_be_written_is_named(tmp_path, five, capsys):
+    (tmp_path / "made").write_text("a file in the way")
+    with pytest.raises(SystemExit):
+        faces64.main([str(five[0]), str(tmp_path / "made")])
+    assert "cannot write into" in capsys.readouterr().err
+
+
 def test_only_celeba_is_taken(tmp_path, capsys):
     with pytest.raises(SystemExit):
         faces64.main([str(own(tmp_path / "own")), str(tmp_path / "made")])
