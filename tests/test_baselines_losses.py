@@ -237,6 +237,18 @@ def test_switch_norm_learns_the_statistics_it_uses_later():
     assert_close(norm(h)[:3], norm(h[:3]))  # a face alone is what it is among others
 
 
+def test_attgan_doubles_the_labels_that_change_and_no_others():
+    """As the authors' test programs do; labels are 2a - 1 within the decoder."""
+    model = attgan.new_generator(attgan.AttGANConfig(filters=2, size=32, attributes=("a", "b", "c"))).eval()
+    x, own, wished = torch.rand(1, 3, 32, 32), torch.tensor([[1.0, 0.0, 1.0]]), torch.tensor([[0.0, 1.0, 1.0]])
+    asked = []
+    model.decoder[0].register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0][0, -3:, 0, 0].tolist()))
+    attgan.generate(model, wished, x, own)
+    attgan.generate(model, own, x, own)
+    attgan.generate(model, (own + wished) / 2, x, own)
+    assert asked == [[-2, 2, 1], [1, -1, 1], [-0.5, 0.5, 1]]
+
+
 def test_relgan_leaves_a_face_without_a_difference_to_its_self_reconstruction():
     model = relgan.new_generator(relgan.RelGANConfig(filters=2, blocks=1, attributes=("a", "b"))).eval()
     x, a = torch.rand(1, 3, 32, 32), torch.tensor([[1.0, 0.0]])

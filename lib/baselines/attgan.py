@@ -2,7 +2,12 @@
 
 No cycle: the *same* code decoded with the face's own labels must give the face back, so the code keeps what is no
 label. Labels enter as -1/+1 and once more after the first layer of the decoder, where a shortcut from the encoder does.
-The convolutions stop at 2x2, as instance norm needs more than one pixel: five of them for 64x64, four for 32x32.
+
+Where this differs from the authors' code:
+ - the convolutions stop at 2x2, as instance norm needs more than one pixel, five for 64x64 and four for 32x32; the
+   authors' five stop at 4x4, of 128x128;
+ - no mirrored images and no random crop, but the crop and the splits of this course;
+ - to show an edit the authors double the one label that it is made for, we all that change (`generate`).
 """
 
 from dataclasses import dataclass
@@ -51,6 +56,9 @@ PROFILES = {
     "reference": AttGANConfig(weight_classification_real=10.0, n_critic=2, epochs=23.4),
     "paper": AttGANConfig(),
 }
+
+
+INTENSITY = 2.0  # of a label that an edit changes, beside the 1 of all others
 
 
 def widths(size, filters):
@@ -175,9 +183,10 @@ stages.MODELS["attgan"] = (AttGANConfig, new_generator)
 
 
 @torch.inference_mode()
-def generate(model, a, x, source=None):
-    """The faces `x` (B, 3, S, S) with the labels `a` (B, A) instead of theirs, which need not be known.
+def generate(model, a, x, source):
+    """The faces `x` (B, 3, S, S) of labels `source` (B, A) with the labels `a` instead; halves go half the way.
 
-    Make `a` by `common.flipped` to change one attribute without contradicting another.
+    A label that changes enters as -2 or +2 (`INTENSITY`), twice what it was in training, as in both of the authors'
+    test programs. Make `a` by `common.flipped` to change one attribute without contradicting another.
     """
-    return model(x, a)
+    return model(x, a + (INTENSITY - 1) / 2 * (a - source))

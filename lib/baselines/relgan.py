@@ -3,6 +3,9 @@
 What is not named does not change, and α v with 0 < α < 1 is a part of the way. Three critics share one body: is the
 face real, does a pair of faces match a difference, how far along a way is this face? Least-squares losses.
 Re-implemented from the published description. Critic and generator take turns, one step each.
+
+Where this differs from the authors' code: the penalty is on the critic of realness alone, not on that of interpolation,
+too; the latter sees the whole edit and none, where theirs sees one of the two; no mirrored images.
 """
 
 from dataclasses import dataclass

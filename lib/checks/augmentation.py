@@ -26,7 +26,7 @@ def at_most(rng, my_most):
 @exercise
 def turn_two(rng, my_turn_two):
     """Labels (N, A) with two different ones of each face turned over, drawn from the generator."""
-    a = rng.random((300, 12)) < 0.3
+    a = rng.random((6600, 12)) < 0.3
     seed = int(rng.integers(2**31))
     first, again, other = (call(my_turn_two, a, np.random.default_rng(s)) for s in (seed, seed, seed + 1))
     turned = numbers(first)
@@ -50,8 +50,15 @@ def turn_two(rng, my_turn_two):
     wrong_if((changed == changed[0]).all(), "the same two labels in every row; draw them for each face apart")
     wrong_if(np.array_equal(first, other), "the same labels whatever `rng` is: draw them from it")
     wrong_if(not np.array_equal(first, again), "chance has to come from `rng`, so that a run can be repeated")
-    pairs = {tuple(np.flatnonzero(row)) for row in changed}
-    wrong_if(len(pairs) < 50, "some pairs are never turned: of all 66 each has to be as likely as any other")
+    pairs = (changed.T.astype(int) @ changed)[np.triu_indices(12, 1)]  # 100 faces each, but for chance
+    wrong_if(
+        pairs.min() < 50 or pairs.max() > 150,
+        "some pairs are turned more often than others: of all 66 each has to be as likely as any other",
+    )
+    wrong_if(
+        abs(a[changed].mean() - a.mean()) > 0.03,
+        "what a label is decides whether it turns: draw which two turn without looking at the labels",
+    )
     given = a.copy()
     my_turn_two(given, np.random.default_rng(seed))
     wrong_if((given != a).any(), "the labels that were given are changed; write to a copy of them")
