@@ -1,5 +1,6 @@
 """The teacher's kit: plans add up, what it points to is there, numbers were measured, slides are shown offline."""
 
+import json
 import re
 
 import apart
@@ -84,6 +85,22 @@ def test_every_notebook_has_its_part_and_its_sections_and_exercises_are_there(na
             exercises = re.findall(r"^\*\*(\d+)\.\*\*", "".join(part.text for part in whole), re.M)
             there = [str(part.number) for part in whole] if kind.lower() == "section" else exercises
             assert which in there, f"notebook {other or number} has no {kind} {which}"
+
+
+def test_predictions_come_to_what_the_stored_outputs_say():
+    rows = re.findall(r"^\| (\d\d) \| (.+) \| (.+) \|$", read(KIT / "questions.md"), re.M)
+    assert [number for number, *_ in rows] == [name[:2] for name in reference.notebooks()]
+    for number, *told in rows:
+        stored = json.loads(read(config.ROOT / "notebooks" / f"{reference.notebook_named(number)}.ipynb"))
+        printed = ["".join(output.get("text", "")) for cell in stored["cells"] for output in cell.get("outputs", [])]
+        assert re.findall(r"^Measured: (.*)\. \(No prediction", "\n".join(printed), re.M) == told
+
+
+@pytest.mark.parametrize("title, minutes, table", PLANS, ids=[title for title, _, _ in PLANS])
+def test_slides_that_a_plan_names_are_there(title, minutes, table):
+    for number, named in re.findall(r"slides (\d\d): ([^|<]+)", table):
+        slides = re.findall(r"^## (.*)$", read(KIT / "slides" / f"{number}.md"), re.M)
+        assert set(re.findall(r"\*(.+?)\*", named)) <= set(slides)
 
 
 @pytest.mark.parametrize("path", [*PAGES, *DECKS], ids=lambda path: path.stem)

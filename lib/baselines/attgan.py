@@ -4,8 +4,8 @@ No cycle: the *same* code decoded with the face's own labels must give the face 
 label. Labels enter as -1/+1 and once more after the first layer of the decoder, where a shortcut from the encoder does.
 
 Where this differs from the authors' code:
- - the convolutions stop at 2x2, as instance norm needs more than one pixel, five for 64x64 and four for 32x32; the
-   authors' five stop at 4x4, of 128x128;
+ - smaller faces: the authors' five convolutions lead from 128x128 to 4x4. The critic stops at 4x4, too, where
+   its instance norm leaves enough of what it sees; the generator, which has batch norm, at 2x2;
  - no mirrored images and no random crop, but the crop and the splits of this course;
  - to show an edit the authors double the one label that it is made for, we all that change (`generate`).
 """
@@ -30,6 +30,7 @@ class AttGANConfig:
     attributes: tuple[str, ...] = ()
     filters: int = 64
     critic_filters: int = 64
+    critic_map: int = 4  # pixels to a side of the critic's last feature maps
     features: int = 1024  # of the critic's two heads
     weight_reconstruction: float = 100.0
     weight_classification_fake: float = 10.0
@@ -48,6 +49,8 @@ PROFILES = {
         filters=16,
         critic_filters=12,
         features=64,
+        weight_reconstruction=30.0,
+        weight_classification_fake=20.0,
         weight_classification_real=10.0,
         n_critic=2,
         epochs=4,
@@ -61,9 +64,9 @@ PROFILES = {
 INTENSITY = 2.0  # of a label that an edit changes, beside the 1 of all others
 
 
-def widths(size, filters):
-    """Filters from the highest resolution down to 2x2, five at most: 64 .. 1024 for 64x64."""
-    return [filters * 2**i for i in range(min(5, int(log2(size)) - 1))]
+def widths(size, filters, smallest):
+    """Filters from the highest resolution down to `smallest` x `smallest`, five at most: 64 .. 1024 from 64 to 2."""
+    return [filters * 2**i for i in range(min(5, int(log2(size // smallest))))]
 
 
 class Generator(nn.Module):
@@ -71,7 +74,7 @@ class Generator(nn.Module):
 
     def __init__(self, size, filters, attributes):
         super().__init__()
-        wide = widths(size, filters)
+        wide = widths(size, filters, smallest=2)
         self.encoder = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width_in, width_out, 4, 2, 1, bias=False), nn.BatchNorm2d(width_out), nn.LeakyReLU(0.2)
@@ -114,9 +117,9 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """x -> (score (B,), logits of attributes (B, A)): convolutions with instance norm, two heads of two layers."""
 
-    def __init__(self, size, filters, features, attributes):
+    def __init__(self, size, filters, features, attributes, smallest=4):
         super().__init__()
-        wide = widths(size, filters)
+        wide = widths(size, filters, smallest)
         layers = []
         for width_in, width_out in pairwise((3, *wide)):
             layers += [
@@ -161,7 +164,7 @@ def new_generator(config):
 
 def new_critic(config):
     """The critic of a config, untrained."""
-    return Critic(config.size, config.critic_filters, config.features, len(config.attributes))
+    return Critic(config.size, config.critic_filters, config.features, len(config.attributes), config.critic_map)
 
 
 def new_state(config, device):

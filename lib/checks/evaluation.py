@@ -129,9 +129,9 @@ def _context(rng):
     return context
 
 
-#: How far an image may be from a face of random pixels to be made of it, a mean difference of pixels. Two such faces are
-#: 85 apart, a grey picture 64 from each: what is nearer than `HALF` is about half of the face. An edit may change labels,
-#: but not one that leaves the picture as it was to within `UNSEEN`.
+#: How far an image may be from a face of random pixels to be made of it, a mean difference of pixels. Two such faces
+#: are 85 apart, a grey picture 64 from each: what is nearer than `HALF` is about half of the face. An edit may change
+#: labels, but not one that leaves the picture as it was to within `UNSEEN`.
 HALF, UNSEEN = 50, 4
 
 
