@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 from sphinx.cmd.build import main as sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from lib import config, data, exercises, toyfaces
+from lib import config, data, exercises, predictions, toyfaces
 from lib.attributes import CELEBA
 from lib.players import balancing, losses
 from lib.reference import PRINTED
@@ -100,6 +100,9 @@ def woven(text, path, homes):
     source = path.parent / "exercises" / f"{path.stem}.md"
     if source.exists():
         fold_in(notebook, exercises.read(source))
+    fold_answers(notebook)
+    if code := [cell for cell in notebook.cells if cell.cell_type == "code"]:
+        code[0].metadata["tags"] = ["hide-input"]  # imports
     return nbformat.writes(notebook)
 
 
@@ -154,6 +157,24 @@ def fold_in(notebook, sheet):
         folded = f"::::{{admonition}} Solution {exercise.number}\n:collapsible: closed\n\n{solution}\n::::"
         place = [cell.id for cell in notebook.cells].index(f"exercise-{exercise.number}") + 1
         notebook.cells.insert(place, new_markdown_cell(folded))
+
+
+def fold_answers(notebook):
+    """Fold what answers a prediction, its cells' outputs and the explanation; a reader, who cannot write a guess, sees
+    the question alone. Cells are `predict-1`, ..., `predict-1-guess`, ..., `predict-1-answer`, `predict-1-why`."""
+    folding = False
+    for cell in list(notebook.cells):
+        if re.fullmatch(r"predict-\d-guess", cell.id):
+            folding = True
+            cell.metadata["tags"] = ["remove-cell"]
+        elif re.fullmatch(r"predict-\d-why", cell.id):
+            folding = False
+            cell.source = f"::::{{admonition}} Why\n:collapsible: closed\n\n{cell.source}\n::::"
+        elif folding and cell.cell_type == "code":
+            cell.metadata["tags"] = ["hide-output"]
+            for output in cell.outputs:
+                if "text" in output:
+                    output["text"] = output["text"].replace(predictions.NONE_MADE, "")
 
 
 def build(folder=ROOT / "build" / "book"):

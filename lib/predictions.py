@@ -6,6 +6,8 @@ goes on all the same.
 
 from numbers import Real
 
+NONE_MADE = " (No prediction made: set it above, before you run on.)"
+
 
 def take_up(guess, measured, unit=""):
     """Print a prediction beside what was measured, both a letter ("A") or both a number in `unit`.
@@ -16,7 +18,7 @@ def take_up(guess, measured, unit=""):
     numeric = isinstance(measured, Real)
     shown = f"{measured:.3g} {unit}".rstrip() if numeric else measured
     if guess is None:
-        print(f"Measured: {shown}. (No prediction made: set it above, before you run on.)")
+        print(f"Measured: {shown}.{NONE_MADE}")
         return
     if not isinstance(guess, Real if numeric else str):
         expected = "a number" if numeric else 'a letter, like "A"'

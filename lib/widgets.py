@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 
 from lib.data import to_float, to_uint8
 from lib.explorer import state
-from lib.explorer.description import describe
+from lib.explorer.description import STEP, describe
 from lib.plots import readable
 
 STATIONS = 7  # faces of the strip
@@ -24,7 +24,8 @@ SAVED = Path("synthetic-face.png")  # where "save picture" writes, in the notebo
 
 
 class FaceExplorer(W.VBox):
-    """Choose attributes, see Decoder(Φ(a)) at once; or the same person changed, Decoder(z + Φ(a') - Φ(a)).
+    """Choose attributes, see Decoder(Φ(a)) at once; or the same person changed,
+    Decoder(z + s (Φ(a') - Φ(a))), s = `description.STEP`.
 
     phi, decoder   trained and frozen, on the CPU
     names          the A attributes
@@ -170,7 +171,7 @@ class FaceExplorer(W.VBox):
         z = self.phi(torch.tensor(a, dtype=torch.float32))
         if self.person.value is not None:
             labels, own = self.people[self.person.value - 1]
-            z = own + z - self.phi(torch.tensor(labels[None], dtype=torch.float32))
+            z = own + STEP * (z - self.phi(torch.tensor(labels[None], dtype=torch.float32)))
         return to_uint8(self.decoder(z)).numpy()
 
     def read_back(self, a, image):

@@ -95,6 +95,24 @@ def test_nothing_is_loaded_from_another_host(pages, site):
     assert not any(re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", style) for style in styles)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_answers_to_predictions_are_folded_and_nobody_is_told_to_write_one(path):
+    before = nbformat.read(path, as_version=4).cells
+    after = nbformat.reads(book.woven(path.read_text(encoding="utf-8"), path, EQUATIONS), as_version=4).cells
+    cells = {cell.id: cell for cell in after}
+    places = [cell.id for cell in before]
+    for which in (1, 2):
+        guess, why = (places.index(f"predict-{which}-{part}") for part in ("guess", "why"))
+        assert cells[before[guess].id].metadata["tags"] == ["remove-cell"]
+        between = [cells[cell.id] for cell in before[guess + 1 : why] if cell.cell_type == "code"]
+        assert between and all(cell.metadata["tags"] == ["hide-output"] for cell in between)
+        assert any("Measured: " in output.get("text", "") for output in between[-1].outputs)
+        assert ":collapsible: closed" in cells[before[why].id].source
+    assert "No prediction made" not in book.woven(path.read_text(encoding="utf-8"), path, EQUATIONS)
+    last = next(cell for cell in reversed(after) if cell.cell_type == "code" and cell.outputs)
+    assert "hide-output" not in last.metadata.get("tags", [])
+
+
 def test_every_image_has_an_alternative_text(pages):
     assert sum(tag == "img" for page in pages.values() for tag, _ in page.references) > 50
     assert {path.name: page.silent for path, page in pages.items() if page.silent} == {}
@@ -267,10 +285,10 @@ def test_the_face_explorer_changes_the_face(opened, site):
     settled(frame)
     first = pixels(frame)
     assert first.std() > 10  # a face, no empty canvas
-    frame.get_by_role("checkbox", name="Wearing Hat").check()
+    frame.get_by_role("checkbox", name="Bangs").check()
     settled(frame)
     assert np.abs(pixels(frame).astype(int) - first).max() > 20
-    frame.get_by_role("checkbox", name="Wearing Hat").uncheck()
+    frame.get_by_role("checkbox", name="Bangs").uncheck()
     settled(frame)
     assert (pixels(frame) == first).all()
 

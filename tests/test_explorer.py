@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from lib import data, pretrained, toyfaces
-from lib.explorer import export, npm
+from lib.explorer import description, export, npm
 
 CHANGED = "Wearing_Hat"  # an attribute that is easily seen
 
@@ -71,8 +71,10 @@ def settled(page):
 
 
 @pytest.fixture
-def explorer(page, address):
-    page.goto(address)
+def explorer(page, address, offered):
+    """The page with the face of the first preset's labels alone."""
+    present = ",".join(offered["names"][i] for i in offered["presets"][0][1])
+    page.goto(f"{address}/#labels={present}&strip=Smiling")
     settled(page)
     return page
 
@@ -101,7 +103,8 @@ def painted(ready, a, person=None):
     with torch.inference_mode():
         z = phi(torch.tensor(np.array(a)[None], dtype=torch.float32))
         if person is not None:
-            z = torch.tensor(person["z"]) + z - phi(torch.from_numpy(one_hot(person["labels"], len(ready.names)))[None])
+            of_person = phi(torch.from_numpy(one_hot(person["labels"], len(ready.names)))[None])
+            z = torch.tensor(person["z"]) + description.STEP * (z - of_person)
         return data.to_uint8(decoder(z))[0].permute(1, 2, 0).numpy()
 
 
@@ -170,6 +173,41 @@ def test_a_person_stays_the_same_person(explorer, ready, offered):
     assert shows(explorer, painted(ready, a, person)) and not shows(explorer, painted(ready, a))
 
 
+def test_it_opens_with_a_person_changed_and_the_change_is_seen(page, address, ready, offered):
+    page.goto(address)
+    settled(page)
+    person = offered["people"][description.OPENING[0] - 1]
+    own = one_hot(person["labels"], len(ready.names))
+    assert np.flatnonzero(labels(page) != own.astype(bool)).tolist() == [ready.names.index("Wearing_Hat")]
+    assert shows(page, painted(ready, labels(page), person))
+    assert shows(page, painted(ready, own, person), "#before")
+    assert page.locator("#changes").inner_text() == "+ Wearing Hat"
+    assert "Wearing Hat" not in page.locator("#missed").inner_text()
+    assert page.locator("#attribute option:checked").inner_text() == "Eyeglasses"
+
+
+def test_a_preset_for_a_person_is_compared_with_the_person(explorer, ready, offered):
+    explorer.get_by_role("radio", name="Person 2").check()
+    explorer.get_by_role("button", name="a contradiction").click()
+    settled(explorer)
+    person = offered["people"][1]
+    own = one_hot(person["labels"], len(ready.names))
+    assert shows(explorer, painted(ready, own, person), "#before")
+    explorer.get_by_role("button", name="Reset").click()
+    settled(explorer)
+    assert labels(explorer).tolist() == own.astype(bool).tolist()
+
+
+@pytest.mark.parametrize("height", [700, 900, 1080])
+def test_the_face_never_covers_the_strip(explorer, height):
+    explorer.set_viewport_size({"width": 1280, "height": height})
+    for share in (0, 0.5, 1):
+        explorer.evaluate("share => scrollTo(0, share * document.body.scrollHeight)", share)
+        face, strip = (explorer.locator(part).bounding_box() for part in (".stage", ".strip"))
+        apart = face["x"] + face["width"] <= strip["x"] or face["y"] + face["height"] <= strip["y"]
+        assert apart, (share, face, strip)
+
+
 def test_the_strip_leads_one_label_from_off_to_on(explorer, ready):
     explorer.get_by_label("One label").select_option("Eyeglasses")
     settled(explorer)
@@ -185,7 +223,7 @@ def test_what_the_judge_reads_stands_beside_what_was_asked(explorer, ready):
     x = data.to_float(np.array(pixels(explorer).transpose(2, 0, 1))[None])
     with torch.inference_mode():
         expected = export.judge(ready).model(x)[0].sigmoid().numpy()
-    numbers = [text.removeprefix("≠ ") for text in explorer.locator("#regions .number").all_inner_texts()]
+    numbers = [text.removeprefix("≠\u2009") for text in explorer.locator("#regions .number").all_inner_texts()]
     read = np.array([int(number.rstrip(" %")) for number in numbers])[order(explorer)]
     assert np.abs(read - 100 * expected).max() < 1
     asked, missed = labels(explorer), explorer.locator(".off label").all_inner_texts()

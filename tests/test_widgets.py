@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from lib import data, models, oracle, widgets
+from lib.explorer import description
 
 NAMES = ("Bald", "Smiling", 'Tail_"long" & <soft>', "Bangs")
 
@@ -41,7 +42,7 @@ def painted(networks, a, person=None, people=None):
         z = phi(torch.tensor([a], dtype=torch.float32))
         if person:
             labels, own = (torch.tensor(part[person - 1 : person]).float() for part in people)
-            z = own + z - phi(labels)
+            z = own + description.STEP * (z - phi(labels))
         return widgets.png(data.to_uint8(decoder(z))[0].numpy())
 
 

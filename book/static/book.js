@@ -7,6 +7,8 @@ function makeScrollersReachable() {
 }
 window.addEventListener("load", () => {
   document.querySelectorAll("[role=heading]:not([aria-level])").forEach((title) => title.setAttribute("aria-level", 2));
+  // What a fold is called is what it shows.
+  document.querySelectorAll("details > summary[aria-label]").forEach((title) => title.removeAttribute("aria-label"));
   window.addEventListener("resize", makeScrollersReachable);
   (window.MathJax?.startup?.promise ?? Promise.resolve()).then(makeScrollersReachable);
 });

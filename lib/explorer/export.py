@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from lib import checkpoints, config, data, pretrained, toyfaces
 from lib.explorer import npm
-from lib.explorer.description import describe, people
+from lib.explorer.description import OPENING, STEP, describe, people
 
 FOLDER = config.ROOT / "build" / "explorer"
 PAGE = Path(__file__).parent / "page"
@@ -86,6 +86,8 @@ def contents(ready):
             {"labels": np.flatnonzero(row).tolist(), "z": [round(float(value), 4) for value in embedding]}
             for row, embedding in zip(labels, z, strict=True)
         ],
+        "step": STEP,
+        "opening": {"person": OPENING[0] - 1, "switched": names.index(OPENING[1]), "strip": names.index(OPENING[2])},
         "independent": ready.oracle is not None,
     }
 

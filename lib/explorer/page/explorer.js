@@ -21,7 +21,7 @@ function element(tag, properties = {}, ...children) {
 const offered = await (await fetch("explorer.json")).json();
 const { names } = offered;
 const flags = (places) => names.map((_, i) => places.includes(i));
-const people = offered.people.map(({ labels, z }) => ({ labels: flags(labels), z }));
+const people = offered.people.map(({ labels, z }) => ({ labels: flags(labels), z, step: offered.step }));
 const judge = offered.independent ? "the independent judge" : "the classifier that guided Φ";
 
 let state; // see state.js
@@ -126,7 +126,11 @@ function choose(changes, event) {
   show(event?.timeStamp);
 }
 
-const startFrom = (labels, changes = {}) => (event) => choose({ labels: [...labels], before: [...labels], ...changes }, event);
+// Start from labels. A person chosen before stays, and is what the new face is compared with.
+const startFrom = (labels, changes = {}) => (event) => {
+  const before = state.person === null ? labels : people[state.person].labels;
+  choose({ labels: [...labels], before: [...before], ...changes }, event);
+};
 
 const boxes = [], meters = []; // of the attributes, in their order
 for (const [title, members] of offered.regions) {
@@ -151,7 +155,7 @@ for (const [title, members] of offered.regions) {
 
 const radios = [null, ...people].map((person, i) => {
   const radio = element("input", { type: "radio", name: "person", value: i });
-  radio.addEventListener("change", person ? startFrom(person.labels, { person: i - 1 })
+  radio.addEventListener("change", person ? startFrom(person.labels, { before: [...person.labels], person: i - 1 })
     : (event) => choose({ person: null, before: [...state.labels] }, event));
   const portrait = person ? element("canvas") : element("span", { className: "nobody", textContent: "Φ" });
   portrait.setAttribute("aria-hidden", "true");
@@ -208,10 +212,11 @@ at("link").addEventListener("click", async () => {
 
 // --- Start ----------------------------------------------------------------------------------------------------------
 
-// Show what the address asks for, else the first preset.
+// Show what the address asks for, else a person with one attribute switched.
 async function open() {
-  const labels = flags(offered.presets[0][1]);
-  const start = { labels, before: labels, person: null, strip: names.includes("Smiling") ? names.indexOf("Smiling") : 0 };
+  const { person, switched, strip } = offered.opening;
+  const before = people[person].labels;
+  const start = { labels: before.map((flag, i) => flag !== (i === switched)), before, person, strip };
   let problem = "";
   try {
     state = read(location.hash, names, people) ?? start;

@@ -24,7 +24,7 @@ function ask(task, input) {
 export const face = (labels, person) =>
   ask("face", {
     labels: Float32Array.from(labels),
-    person: person && { labels: Float32Array.from(person.labels), z: Float32Array.from(person.z) },
+    person: person && { ...person, labels: Float32Array.from(person.labels), z: Float32Array.from(person.z) },
   });
 
 // RGBA pixels -> what the judge reads, a probability for each attribute.

@@ -15,12 +15,12 @@ async function run(session, data, shape) {
 }
 
 const tasks = {
-  // Labels (A) to RGBA pixels. With a person {z, labels}: Decoder(z + Φ(a') − Φ(a)), else Decoder(Φ(a')).
+  // Labels (A) to RGBA pixels. With a person {z, labels, step}: Decoder(z + step · (Φ(a') − Φ(a))), else Decoder(Φ(a')).
   async face({ labels, person }) {
     const z = await run(phi, labels, [1, labels.length]);
     if (person) {
       const type = await run(phi, person.labels, [1, labels.length]);
-      z.forEach((value, i) => (z[i] = person.z[i] + value - type[i]));
+      z.forEach((value, i) => (z[i] = person.z[i] + person.step * (value - type[i])));
     }
     return pixels(await run(decoder, z, [1, z.length]));
   },
