@@ -29,7 +29,7 @@ LONG = {
     "ci": dict.fromkeys(("StarGAN", "AttGAN", "RelGAN"), {"epochs": 1}),
     "laptop": {
         "StarGAN": {"epochs": 12, "filters": 16, "critic_filters": 16},
-        "AttGAN": {"epochs": 40},
+        "AttGAN": {"epochs": 16, "weight_reconstruction": 10.0},
         "RelGAN": {"epochs": 10, "filters": 16, "critic_filters": 16},
     },
     "reference": {"StarGAN": {"epochs": 30}, "AttGAN": {"epochs": 40}, "RelGAN": {"epochs": 4}},

@@ -407,12 +407,15 @@ def test_page_compares_systems_after_as_many_operations():
     means = {}
     for data, told in (("faces64", of_real), ("toy", of_drawn)):
         table = every[every["data"] == data]
-        means[data] = table.groupby("system")[["balanced_accuracy", "flipped", "kept", "frechet_classifier"]].mean()
-        shown = re.findall(r"^\| (ours.*?|\w+GAN) \| (.*) \|$", told, re.M)
+        columns = ["balanced_accuracy", "flipped", "kept", "pixel_change", "frechet_classifier"]
+        means[data] = table.groupby("system")[columns].mean()
+        shown = re.findall(r"^\| (ours.*?|\w+GAN|real faces, not edited) \| (.*) \|$", told, re.M)
         compared = means[data].index[means[data].index.str.endswith(", equal compute")]
-        assert {name for name, _ in shown} == {"ours", "ours, editing", *compared.str.removesuffix(", equal compute")}
+        assert {name for name, _ in shown} == {
+            "real faces, not edited", "ours", "ours, editing", *compared.str.removesuffix(", equal compute")
+        }  # fmt: skip
         for name, cells in shown:
-            *shares, distance = means[data].loc[name if name.startswith("ours") else f"{name}, equal compute"]
+            *shares, distance = means[data].loc[f"{name}, equal compute" if name.endswith("GAN") else name]
             assert cells.split(" | ") == [*(f"{share:.3f}" for share in shares), f"{distance:.0f}"]
         spent = table.groupby("system")["tflop"].mean()
         assert set(spent[["ours", *compared]].round()) == {22} and "(22 TFLOP;" in text
@@ -436,7 +439,7 @@ def test_page_compares_systems_after_as_many_operations():
     assert f"StarGAN's distance is {far['StarGAN'] / far['ours']:.1f} times ours" in text
     short = every.query("data == 'faces64'").pivot_table(index="seed", columns="system", values="frechet_classifier")
     less = np.exp(metrics.over_seeds(np.log(short["StarGAN"] / short["ours"])))
-    assert "on real faces {:.1f} times ({:.1f} to {:.1f});".format(*less) in text
+    assert "on real faces {:.2f} times ({:.2f} to {:.2f});".format(*less) in text
     assert max(far["StarGAN, equal compute"], far["AttGAN, equal compute"]) < far["ours"]
     small = means["toy"].loc[[f"{name}, equal compute, batches of 4" for name in ("StarGAN", "AttGAN")]]
     obeyed, shown, distance = (small[of] for of in ("balanced_accuracy", "flipped", "frechet_classifier"))
