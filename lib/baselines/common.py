@@ -119,8 +119,8 @@ def obtain(run, faces, stage, profiles, new_state, train, **changes):
 def flipped(a, names, attribute):
     """Labels to edit faces by: `a` (N, A) bool with `attribute` flipped, (N, A) bool.
 
-    Where it is switched on, labels that contradict it (`attributes.CONFLICTS`) are switched off, much as AttGAN's authors
-    do: who turns blond is no longer black-haired. Raises ValueError for an unknown attribute.
+    Where it is switched on, labels that contradict it (`attributes.CONFLICTS`) are switched off, much as AttGAN's
+    authors do: who turns blond is no longer black-haired. Raises ValueError for an unknown attribute.
     """
     a = np.array(a, dtype=bool)
     column = attributes.index(names, attribute)
