@@ -237,6 +237,16 @@ def test_switch_norm_learns_the_statistics_it_uses_later():
     assert_close(norm(h)[:3], norm(h[:3]))  # a face alone is what it is among others
 
 
+@pytest.mark.parametrize("size, layers", [(128, 5), (64, 4), (32, 3)])
+def test_attgans_critic_ends_at_maps_of_4x4_as_published_for_128x128(size, layers):
+    critic = attgan.new_critic(attgan.AttGANConfig(size=size, critic_filters=2, features=4, attributes=("a",)))
+    maps = critic.body[:-1](torch.zeros(2, 3, size, size))
+    assert maps.shape == (2, 2 * 2 ** (layers - 1), 4, 4)
+    assert (
+        attgan.new_generator(attgan.AttGANConfig(size=32, filters=2)).encode(torch.zeros(2, 3, 32, 32))[0].shape[2] == 2
+    )
+
+
 def test_attgan_doubles_the_labels_that_change_and_no_others():
     """As the authors' test programs do; labels are 2a - 1 within the decoder."""
     model = attgan.new_generator(attgan.AttGANConfig(filters=2, size=32, attributes=("a", "b", "c"))).eval()
