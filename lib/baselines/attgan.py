@@ -56,7 +56,7 @@ PROFILES = {
         epochs=4,
         learning_rate=1e-3,
     ),
-    "reference": AttGANConfig(weight_classification_real=10.0, n_critic=2, epochs=23.4),
+    "reference": AttGANConfig(weight_classification_real=10.0, n_critic=2, epochs=25.4),
     "paper": AttGANConfig(),
 }
 
