@@ -42,7 +42,7 @@ def test_balancing_flattens_the_tail_and_makes_impossible_people(a):
 def test_a_moment_in_words():
     moment = balancing.Moment(4, np.array([1, 3, 2000]), 1)
     counts = "4 new label vectors. Counts from 1 to 2,000, standard deviation 1,154."
-    assert str(moment) == f"{counts} Impossible people among the new: 1 (25%)."
+    assert str(moment) == f"{counts} Impossible people among the new: 1 (25 %)."
     assert str(balancing.Moment(0, np.array([1, 3]), 0)).endswith("among the new: 0.")
 
 

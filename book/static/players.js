@@ -29,7 +29,7 @@ function playBalancing(player) {
   }
   function start() {
     if (slider.value === slider.max) slider.value = 0;
-    play.textContent = "⏸ pause";
+    play.textContent = "❚❚ pause";
     words.setAttribute("aria-live", "off");
     timer = setInterval(step, 150, 1);
   }

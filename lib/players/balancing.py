@@ -33,7 +33,7 @@ class Moment:
     impossible: int  # of the new ones hold labels that contradict each other
 
     def __str__(self):
-        share = f" ({self.impossible / self.new:.0%})" if self.new else ""
+        share = f" ({100 * self.impossible / self.new:.0f} %)" if self.new else ""
         return (
             f"{self.new:,} new label vectors. Counts from {self.counts.min():,} to {self.counts.max():,}, standard "
             f"deviation {self.counts.std(ddof=1):,.0f}. Impossible people among the new: {self.impossible:,}{share}."
