@@ -171,6 +171,7 @@ def test_a_person_stays_the_same_person(explorer, ready, offered):
     explorer.get_by_role("checkbox", name="Wearing Hat").click()
     settled(explorer)
     assert shows(explorer, painted(ready, a, person)) and not shows(explorer, painted(ready, a))
+    assert f"z + {description.STEP:g} (Φ" in explorer.locator(".formula").inner_text()
 
 
 def test_it_opens_with_a_person_changed_and_the_change_is_seen(page, address, ready, offered):

@@ -452,7 +452,7 @@ def test_page_compares_systems_after_as_many_operations():
     own = pd.read_csv(TABLES / "own_game.csv").query("data == 'toy' and profile == 'laptop'")
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
     told = "{:.3f}, {:.3f} and {:.3f}".format(*(accuracy[name] for name in ("StarGAN", "AttGAN", "RelGAN")))
-    assert f"an accuracy of {told} (constant answer {constant:.3f})" in text
+    assert f"an accuracy of {told} (constant answer {constant:.3f}; one training each)" in text
     own = pd.read_csv(TABLES / "own_game.csv").query("data == 'faces64' and profile == 'laptop'").set_index("system")
     rivals = own.loc[["StarGAN", "AttGAN", "RelGAN"]]
     told = f"the judge agrees with {own.loc['real faces, own labels', 'accuracy']:.3f} of the labels, they have "
