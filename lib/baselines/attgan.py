@@ -189,7 +189,8 @@ stages.MODELS["attgan"] = (AttGANConfig, new_generator)
 def generate(model, a, x, source):
     """The faces `x` (B, 3, S, S) of labels `source` (B, A) with the labels `a` instead; halves go half the way.
 
-    A label that changes enters as -2 or +2 (`INTENSITY`), twice what it was in training, as in the authors' test program
-    and in its port to PyTorch. Make `a` by `common.flipped` to change one attribute without contradicting another.
+    A label that changes enters as -2 or +2 (`INTENSITY`), twice what it was in training, as in the authors' test
+    program and in its port to PyTorch. Make `a` by `common.flipped` to change one attribute without contradicting
+    another.
     """
     return model(x, a + (INTENSITY - 1) / 2 * (a - source))
