@@ -292,7 +292,7 @@ if __name__ == "__main__":
     parser.add_argument("--systems", nargs="+", choices=list(comparison.GENERATORS), help="these alone, without cost")
     parser.add_argument("--equal-compute", action="store_true", help="compared systems, for as many operations as ours")
     parser.add_argument("--batch-size", type=int, help="of compared systems; default the profile's")
-    parser.add_argument("--picture", action="store_true", help="of equal compute; drawn faces alone may be shown")
+    parser.add_argument("--picture", action="store_true", help="of the first seed; drawn faces alone may be shown")
     options = parser.parse_args()
     if options.equal_compute or options.batch_size:
         options.systems = options.systems or list(SYSTEMS)
@@ -305,6 +305,6 @@ if __name__ == "__main__":
     for one in options.seeds:
         table1(course, people, one, options.systems, options.equal_compute, options.batch_size)
     if options.picture:
-        picture(course, people, course.seed).savefig(PICTURE, dpi=110)
+        picture(course, people, [*options.seeds, course.seed][0]).savefig(PICTURE, dpi=110)
     if not options.systems:
         cost_table(course, people)
