@@ -361,9 +361,9 @@ def test_readme_draws_its_conclusions_from_the_tables():
     systems = pd.read_csv(TABLES / "table1.csv").query("profile == 'laptop'")
     read = systems.groupby(["system", "data"])["balanced_accuracy"].mean()
     told = (
-        "{:.3f} on drawn and {:.3f} on real faces, but StarGAN ({:.3f} and {:.3f}) and AttGAN ({:.3f} and {:.3f}) come"
+        "a balanced accuracy of {:.3f} on drawn and {:.3f} on real faces, AttGAN {:.3f} and {:.3f}, StarGAN {:.3f} and {:.3f}."
     )
-    names = ("ours", "StarGAN, equal compute", "AttGAN, equal compute")
+    names = ("ours", "AttGAN, equal compute", "StarGAN, equal compute")
     assert told.format(*(read[name, data] for name in names for data in ("toy", "faces64"))) in text
 
 
@@ -421,7 +421,12 @@ def test_page_compares_systems_after_as_many_operations():
         assert set(spent[["ours", *compared]].round()) == {22} and "(22 TFLOP;" in text
         rivals = means[data].loc[compared]
         assert means[data].loc["ours", "balanced_accuracy"] > rivals["balanced_accuracy"].max()  # "Φ obeys best"
-        assert means[data].loc["ours, editing", "flipped"] > rivals["flipped"].max()  # "more of the flipped labels"
+        second = rivals["balanced_accuracy"].nlargest(2).index
+        assert list(second) == ["AttGAN, equal compute", "StarGAN, equal compute"]  # "AttGAN follows closely"
+    better = means["toy"].loc["AttGAN, equal compute"] - means["toy"].loc["ours, editing"]
+    assert (better[["flipped", "kept"]] > 0).all() and better["frechet_classifier"] < 0  # "the better editor"
+    shown = means["faces64"]["flipped"]  # "shows most of the flipped labels"
+    assert shown["ours, editing"] > shown[shown.index.str.endswith(", equal compute")].max()
     trainings = every[every["system"].str.endswith(", equal compute")].groupby(["data", "system"])["seed"].nunique()
     assert (trainings["toy"] == 3).all() and "theirs three each" in prose(of_drawn)
     assert (trainings["faces64"] == 2).all() and "two trainings of each rival" in prose(of_real)
@@ -441,7 +446,7 @@ def test_page_compares_systems_after_as_many_operations():
     short = every.query("data == 'faces64'").pivot_table(index="seed", columns="system", values="frechet_classifier")
     less = np.exp(metrics.over_seeds(np.log(short["StarGAN"] / short["ours"])))
     assert "on real faces {:.2f} times ({:.2f} to {:.2f}), which leaves it open;".format(*less) in text and less[2] > 1
-    assert max(far["StarGAN, equal compute"], far["AttGAN, equal compute"]) < far["ours"]
+    assert max(far[f"{name}, equal compute"] for name in ("StarGAN", "AttGAN", "IcGAN")) < far["ours"]
     small = means["toy"].loc[[f"{name}, equal compute, batches of 4" for name in ("StarGAN", "AttGAN")]]
     obeyed, shown, distance = (small[of] for of in ("balanced_accuracy", "flipped", "frechet_classifier"))
     told = "obey at {:.3f} and {:.3f}, show {:.3f} and {:.3f} of the flips and have a distance of {:.0f} and {:.0f}"
@@ -468,10 +473,10 @@ def test_page_compares_systems_after_as_many_operations():
 
 def test_page_tells_who_obeys_on_real_faces():
     table = pd.read_csv(TABLES / "table1.csv").query("data == 'faces64' and profile == 'laptop'")
-    systems = ["ours", "IcGAN", "StarGAN", "AttGAN", "RelGAN", "DCGAN"]
+    systems = ["ours", "AttGAN", "IcGAN", "StarGAN", "RelGAN", "DCGAN"]
     assert set(table.groupby("system").size()[systems]) == {3}
     of = table.groupby("system")["balanced_accuracy"].mean()
-    told = "{:.3f}, IcGAN {:.3f}, StarGAN {:.3f}, AttGAN {:.3f}, RelGAN {:.3f} and DCGAN {:.3f}".format(*of[systems])
+    told = "{:.3f}, AttGAN {:.3f}, IcGAN {:.3f}, StarGAN {:.3f}, RelGAN {:.3f} and DCGAN {:.3f}".format(*of[systems])
     text = prose(RESULTS)
     assert f"obeyed are ours {told}." in text
 
