@@ -95,14 +95,14 @@ def _systems(ax, table):
     for name, (obeyed, distance) in table.iterrows():
         own = name in (comparison.OURS, comparison.EDITING)
         ax.plot(distance, obeyed, "o" if own else "s", color=plots.COLOURS[0] if own else "#888888", markersize=7)
-        label = name.removesuffix(EQUAL)
+        label = "ours, Φ alone" if name == comparison.OURS else name.removesuffix(EQUAL)
         left = name.startswith("AttGAN")  # where another one's name would lie on it
         place = {"xytext": (-7 if left else 7, 0), "ha": "right" if left else "left", "va": "center"}
         ax.annotate(label, (distance, obeyed), textcoords="offset points", fontsize=9, **place)
     ax.set(xlabel="Fréchet distance to real faces, in a judge's features", ylabel="labels obeyed, balanced accuracy")
     ax.set(
         xlim=(0, 1.2 * table["frechet_classifier"].max()),
-        title="As many operations each, drawn faces:\nours obey best, rivals are nearer to real ones",
+        title="As many operations each, drawn faces:\nΦ alone obeys best, rivals are nearer to real",
     )
 
 
