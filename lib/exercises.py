@@ -99,7 +99,10 @@ def _exercise(text, path):
             f"{path}: `## {start}` should read `## Exercise 1: name`, then `*2 points; goals: verb, verb*`"
         )
     number, name, points, goals = head.groups()
-    parts = {part.splitlines()[0]: part.partition("\n")[2] for part in parts}
+    titles = [part.splitlines()[0] for part in parts]
+    if twice := {title for title in titles if titles.count(title) > 1}:
+        raise ValueError(f"{path}: exercise {number} has two parts `### {min(twice)}`; quote another part of the hint")
+    parts = {title: part.partition("\n")[2] for title, part in zip(titles, parts, strict=True)}
     wrong = {title.removeprefix("Wrong: "): part for title, part in parts.items() if title.startswith("Wrong: ")}
     if len(wrong) < 3 or not {"Solution", "Equivalent"} <= set(parts):
         raise ValueError(f"{path}: exercise {number} needs Solution, Equivalent and at least three `### Wrong: hint`")

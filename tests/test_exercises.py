@@ -137,6 +137,7 @@ GOOD = (exercises.FOLDER / "00_start.md").read_text(encoding="utf-8")
         ("## Exercise 2: rarest", "## Exercise 3: rarest", "numbered 1, 2, 3"),
         ("*1 point; goals: count*", "*one point*", "should read"),
         ("### Equivalent", "### Another", "needs Solution, Equivalent"),
+        ("### Equivalent", "### Solution", "two parts `### Solution`"),
         ("### Wrong: ", "### ", "at least three"),
         ("```python", "```", "exercise 1 has no ```python"),
         ("## ", "**", "`## Goals` is missing"),

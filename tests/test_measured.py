@@ -360,9 +360,7 @@ def test_readme_draws_its_conclusions_from_the_tables():
     assert at_scale["difference"].between(-0.035, -0.015).all() and (at_scale["high"] < 0).all()
     systems = pd.read_csv(TABLES / "table1.csv").query("profile == 'laptop'")
     read = systems.groupby(["system", "data"])["balanced_accuracy"].mean()
-    told = (
-        "a balanced accuracy of {:.3f} on drawn and {:.3f} on real faces, AttGAN {:.3f} and {:.3f}, StarGAN {:.3f} and {:.3f}."
-    )
+    told = "a balanced accuracy of {:.3f} on drawn and {:.3f} on real faces, AttGAN {:.3f} and {:.3f}, StarGAN {:.3f} and {:.3f}."
     names = ("ours", "AttGAN, equal compute", "StarGAN, equal compute")
     assert told.format(*(read[name, data] for name in names for data in ("toy", "faces64"))) in text
 
