@@ -455,7 +455,6 @@ def test_page_compares_systems_after_as_many_operations():
     told = "obey at {:.3f} and {:.3f}, show {:.3f} and {:.3f} of the flips and have a distance of {:.0f} and {:.0f}"
     assert told.format(*obeyed, *shown, *distance) in text
     assert obeyed.max() < means["toy"].loc["ours", "balanced_accuracy"]
-    assert shown.max() < means["toy"].loc["ours, editing", "flipped"]
     assert round(spent["ours"] / spent["StarGAN"]) == 8 and "After an eighth of these operations" in text
     own = pd.read_csv(TABLES / "own_game.csv").query("data == 'toy' and profile == 'laptop'")
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
