@@ -163,7 +163,7 @@ def fold_answers(notebook):
     """Fold what answers a prediction, its cells' outputs and the explanation; a reader, who cannot write a guess, sees
     the question alone. Cells are `predict-1`, ..., `predict-1-guess`, ..., `predict-1-answer`, `predict-1-why`."""
     folding = False
-    for cell in list(notebook.cells):
+    for cell in notebook.cells:
         if re.fullmatch(r"predict-\d-guess", cell.id):
             folding = True
             cell.metadata["tags"] = ["remove-cell"]

@@ -10,7 +10,9 @@ import pytest
 from scipy import stats
 
 from benchmarks import findings
-from lib import config, metrics
+from lib import attributes, config, metrics, toyfaces
+from lib.augmentation import random_doubling
+from lib.data import TOY_STARTS
 from lib.study import recognition
 
 TABLES = config.ROOT / "data" / "results"
@@ -471,6 +473,15 @@ def test_page_compares_systems_after_as_many_operations():
     accuracy, constant = own.set_index("system")["accuracy"], own["majority_accuracy"].iloc[-1]
     told = f"StarGAN has {accuracy['StarGAN']:.3f} and AttGAN {accuracy['AttGAN']:.3f} (constant answer {constant:.3f})"
     assert told in text
+
+
+def test_page_tells_how_many_flips_contradict_another_label():
+    """The flips of `comparison.Frame`, for drawn faces."""
+    own = toyfaces.labels(2_000, start=TOY_STARTS["test"])[1::2]
+    flipped = random_doubling(own, np.random.default_rng(0))
+    names = attributes.CELEBA
+    new = attributes.impossible(flipped, names) & ~attributes.impossible(own, names)
+    assert f"({100 * new.mean():.0f} % of the flips contradict another label," in prose(RESULTS)
 
 
 def test_page_tells_who_obeys_on_real_faces():

@@ -7,6 +7,7 @@ Where this differs from the authors' code:
  - smaller faces: the authors' five convolutions lead from 128x128 to 4x4. The critic stops at 4x4, too, where
    its instance norm leaves enough of what it sees; the generator, which has batch norm, at 2x2;
  - no mirrored images and no random crop, but the crop and the splits of this course;
+ - every profile but `paper` has fewer steps of the critic for one of the generator, and weights that fit (`PROFILES`);
  - to show an edit the authors double the one label that it is made for, we all that change (`generate`).
 """
 
